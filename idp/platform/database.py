@@ -1,0 +1,326 @@
+"""The database: one engine, one session a request, and the one way to write.
+
+* `writing()` opens the only kind of transaction that may write. On SQLite writers queue on a lock of ours (a file
+  lock, because workers are processes) before `BEGIN IMMEDIATE`; on PostgreSQL it is READ COMMITTED.
+* Every other transaction reads, and the database is told so: a forgotten `writing()` fails loudly.
+* `before_commit` steps run as the very last statements of a writing transaction (the change feed registers one).
+* `Prepared` runs a statement that was compiled once, on the session's own driver connection.
+* What is slow (hashing, resolving, fetching, sending) calls `not_while_writing` and so cannot hold up writers.
+"""
+
+import contextlib
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import psycopg
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, LargeBinary, MetaData, Text, event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from idp.platform import clock
+from idp.platform.errors import Refusal, Unavailable
+
+POOL_SIZE = 32
+"""Connections a process may hold; as many as it has threads, so that no request waits for another's connection."""
+
+LOCK_WAIT = 5.0
+"""Seconds a writer waits for its turn before the caller is told to come back."""
+
+_WRITING: Final = "canopy_writing"
+
+
+class Model(DeclarativeBase):
+    """The base of every table. Names of constraints follow one convention, so that SQLite migrations are reversible."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {int: BigInteger, str: Text, bytes: LargeBinary}  # noqa: RUF012 SQLAlchemy reads a plain dict
+
+
+class Period:
+    """An edge with history: true from `started_at` until `ended_at` (microseconds UTC; `None`: true now).
+
+    Ended and made anew, never edited: "what was true at T" is the same question with T instead of now.
+    """
+
+    started_at: Mapped[int] = mapped_column(default=clock.now)
+    ended_at: Mapped[int | None]
+
+    def end(self) -> None:
+        """Say that this is true no longer. An end never lies before its beginning, whatever the clocks of nodes say."""
+        if self.ended_at is None:
+            self.ended_at = max(clock.now(), self.started_at)
+
+
+db = SQLAlchemy(metadata=Model.metadata, session_options={"autoflush": True})
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or a writer waited in vain for its turn."""
+
+    code = "database_unavailable"
+    title = "The service cannot reach its data just now"
+
+
+def init(app: Flask, url: str) -> None:
+    """Wire the engine for `url` (`sqlite:////absolute/path` or `postgresql://…`) into `app`."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
+    db.init_app(app)
+    with app.app_context():
+        if is_sqlite():
+            event.listen(db.engine, "connect", _prepare_sqlite)
+            event.listen(db.engine, "begin", _begin_sqlite)
+
+
+def session() -> Session:
+    """The session of this request, command or job."""
+    return db.session()
+
+
+def is_sqlite() -> bool:
+    """Whether the data is in SQLite (else it is in PostgreSQL)."""
+    return db.engine.dialect.name == "sqlite"
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"pool_size": POOL_SIZE, "max_overflow": 0, "pool_timeout": 2}
+    if make_url(url).get_backend_name() == "sqlite":
+        return options | {"connect_args": {"timeout": LOCK_WAIT, "check_same_thread": False}}
+    return options | {
+        "pool_use_lifo": True,
+        "connect_args": {
+            "connect_timeout": 2,
+            "application_name": "canopy",
+            "options": f"-c lock_timeout={int(LOCK_WAIT * 1000)} -c timezone=UTC",
+        },
+        "execution_options": {"postgresql_readonly": True},
+    }
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """WAL and FULL: readers never wait for a writer, and what was acknowledged survives a power cut."""
+    assert isinstance(connection, sqlite3.Connection)
+    connection.isolation_level = None  # the driver begins nothing by itself: `_begin_sqlite` does
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITING, False)
+    connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+# Writing
+
+
+BeforeCommit = Callable[[Session], None]
+_before_commit: list[BeforeCommit] = []
+
+
+def before_commit(step: BeforeCommit) -> BeforeCommit:
+    """Register `step` to run as the very last act of every writing transaction, before its commit."""
+    if step not in _before_commit:
+        _before_commit.append(step)
+    return step
+
+
+def is_writing() -> bool:
+    """Whether the current session is inside `writing()`."""
+    return bool(session().info.get(_WRITING))
+
+
+def not_while_writing(act: str) -> None:
+    """Refuse to do something slow while a writing transaction is open: verify first, then open, check again, write."""
+    if db.session.registry.has() and is_writing():
+        raise RuntimeError(f"{act} inside a writing transaction: do it before database.writing() is opened")
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """The one way to write: a transaction that commits when the block ends and rolls back when it raises.
+
+    A `Refusal` with `keeps` is committed and then raised again. Objects loaded before are expired: load inside what
+    is to be changed. Raises `DatabaseUnavailable` when the database is away or no turn came within `LOCK_WAIT`.
+    """
+    current = session()
+    if is_writing():
+        raise RuntimeError("writing() inside writing(): doors open it, rules never do")
+    if current.new or current.dirty or current.deleted:
+        raise RuntimeError("changes were made outside of writing()")
+    current.rollback()
+    kept: Refusal | None = None
+    with turn():
+        current.info[_WRITING] = True
+        try:
+            current.connection(execution_options={_WRITING: True, "postgresql_readonly": False})
+            try:
+                yield
+            except Refusal as refusal:
+                if not refusal.keeps:
+                    raise
+                kept = refusal
+            current.flush()
+            for step in _before_commit:
+                step(current)
+            current.commit()
+        except BaseException:
+            current.rollback()
+            raise
+        finally:
+            current.info.clear()
+    if kept:
+        raise kept
+
+
+_own_turn = threading.Lock()
+
+
+@contextlib.contextmanager
+def turn() -> Iterator[None]:
+    """SQLite: wait for the one place at the pen, first among our threads, then among our processes."""
+    if not is_sqlite():
+        yield
+        return
+    deadline = clock.monotonic() + LOCK_WAIT
+    if not _own_turn.acquire(timeout=LOCK_WAIT):
+        raise DatabaseUnavailable
+    try:
+        with _lock_file().open("ab") as pen:
+            _wait_for(pen.fileno(), deadline)
+            yield
+    finally:
+        _own_turn.release()
+
+
+def _lock_file() -> Path:
+    path = db.engine.url.database
+    assert path
+    return Path(f"{path}.lock")
+
+
+def _wait_for(pen: int, deadline: float) -> None:
+    pause = 0.0005
+    while True:
+        try:
+            fcntl.flock(pen, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if clock.monotonic() > deadline:
+                raise DatabaseUnavailable from None
+            threading.Event().wait(pause)
+            pause = min(pause * 2, 0.01)
+        else:
+            return
+
+
+# Statements on hot paths
+
+
+Row = TypeVar("Row")
+
+
+class Prepared(Generic[Row]):
+    """A statement compiled once per database, run on the session's own driver connection, in its transaction.
+
+    Type decorators, JSON and column defaults do not run, and an expanding `IN` cannot be compiled: such statements
+    speak only text, bytes and integers. Rows arrive as `row`, a frozen dataclass whose fields stand in the order of
+    the columns.
+    """
+
+    def __init__(self, statement: Executable, row: Callable[..., Row]) -> None:
+        self._statement = statement
+        self._row = row
+
+    def all(self, **values: str | bytes | int | None) -> list[Row]:
+        """Every row, in the statement's order."""
+        return [self._row(*columns) for columns in self._run(values).fetchall()]
+
+    def one(self, **values: str | bytes | int | None) -> Row | None:
+        """The first row, or `None` when there is none."""
+        columns = self._run(values).fetchone()
+        return None if columns is None else self._row(*columns)
+
+    def run(self, **values: str | bytes | int | None) -> int:
+        """Run for effect; how many rows it touched."""
+        return int(self._run(values).rowcount)
+
+    def sql(self) -> str:
+        """The compiled text, for plans and tests."""
+        return (self._sqlite if is_sqlite() else self._postgresql).string
+
+    def parameters(self, values: dict[str, Any]) -> Any:
+        """`values` in the shape that the driver takes beside `sql()`."""
+        compiled = self._sqlite if is_sqlite() else self._postgresql
+        filled = compiled.construct_params(values)
+        return [filled[name] for name in compiled.positiontup or ()] if is_sqlite() else filled
+
+    @cached_property
+    def _sqlite(self) -> SQLCompiler:
+        return self._compiled()
+
+    @cached_property
+    def _postgresql(self) -> SQLCompiler:
+        return self._compiled()
+
+    def _compiled(self) -> SQLCompiler:
+        compiled = self._statement.compile(dialect=db.engine.dialect)  # type: ignore[attr-defined]
+        assert isinstance(compiled, SQLCompiler)
+        return compiled
+
+    def _run(self, values: dict[str, Any]) -> Any:
+        current = session()
+        current.flush()
+        connection = current.connection()
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self.sql(), self.parameters(values))
+        except (psycopg.OperationalError, sqlite3.OperationalError) as error:
+            if _is_away(error):
+                connection.invalidate()
+            raise
+        return cursor
+
+
+# What an error of the driver means
+
+
+def refusal_for(error: BaseException) -> DatabaseUnavailable | None:
+    """The refusal that a driver's error amounts to, or `None` when it is a bug.
+
+    Away, restarting, out of connections, locked for too long, full or read-only: 503, come back (SECURITY, reliability).
+    """
+    if isinstance(error, PoolTimeout):
+        return DatabaseUnavailable()
+    original = error.orig if isinstance(error, DBAPIError) else error
+    away = isinstance(original, psycopg.OperationalError) or (
+        isinstance(original, sqlite3.OperationalError) and _is_away(original)
+    )
+    return DatabaseUnavailable() if away else None
+
+
+_SQLITE_AWAY: Sequence[str] = ("locked", "busy", "full", "readonly", "disk I/O", "unable to open")
+
+
+def _is_away(error: Exception) -> bool:
+    return not isinstance(error, sqlite3.OperationalError) or any(word in str(error) for word in _SQLITE_AWAY)

@@ -1,0 +1,15 @@
+"""Runs migrations on the connection that `idp.platform.schema` hands over."""
+
+from alembic import context
+
+from idp.platform.database import Model
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Model.metadata,
+    render_as_batch=True,
+    compare_type=True,
+    compare_server_default=True,
+)
+context.run_migrations()

@@ -1,0 +1,68 @@
+"""The one way to write, and what every other transaction may not."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from idp.platform import database, schema
+from idp.platform.errors import Conflict, Refusal
+
+
+
+def _stored() -> int:
+    return int(database.session().execute(text("SELECT count(*) FROM jobs")).scalar_one())
+
+
+def _add() -> None:
+    database.session().execute(
+        text("INSERT INTO jobs (id, kind, payload, due_at, attempts, last_error) VALUES ('j', 'k', '{}', 0, 0, '')")
+    )
+
+
+def test_a_transaction_that_was_not_opened_for_writing_cannot_write(app: Flask) -> None:
+    with pytest.raises(DBAPIError):
+        _add()
+    database.session().rollback()
+    assert _stored() == 0
+
+
+def test_writing_commits_and_a_refusal_rolls_back(app: Flask) -> None:
+    with pytest.raises(Conflict), database.writing():
+        _add()
+        raise Conflict
+    assert _stored() == 0
+    with database.writing():
+        _add()
+    assert _stored() == 1
+
+
+def test_a_refusal_that_keeps_is_committed_and_raised(app: Flask) -> None:
+    class Spent(Refusal):
+        keeps = True
+
+    with pytest.raises(Spent), database.writing():
+        _add()
+        raise Spent
+    assert _stored() == 1
+
+
+def test_writing_does_not_nest(app: Flask) -> None:
+    with pytest.raises(RuntimeError, match="doors open it"), database.writing(), database.writing():
+        pass
+
+
+def test_slow_acts_are_refused_inside_a_writing_transaction(app: Flask) -> None:
+    database.not_while_writing("hashing")
+    with database.writing(), pytest.raises(RuntimeError, match="hashing"):
+        database.not_while_writing("hashing")
+
+
+def test_migrations_match_the_models_and_go_down_and_up_again(app: Flask) -> None:
+    assert schema.differences() == []
+    schema.check()
+    schema.downgrade("base")
+    with pytest.raises(schema.SchemaBehind):
+        schema.check()
+    schema.upgrade()
+    assert schema.differences() == []
