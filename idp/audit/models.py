@@ -65,9 +65,7 @@ class Seal(Model):
     """
 
     __tablename__ = "audit_seals"
-    __table_args__ = (
-        Index("uq_audit_seals_organization", "organization_id", "organization_number", unique=True),
-    )
+    __table_args__ = (Index("uq_audit_seals_organization", "organization_id", "organization_number", unique=True),)
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     entry_id: Mapped[str] = mapped_column(ForeignKey("audit_entries.id"), unique=True)

@@ -15,13 +15,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import psycopg
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, LargeBinary, MetaData, Text, event
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -120,10 +120,10 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """WAL and FULL: readers never wait for a writer, and what was acknowledged survives a power cut."""
-    assert isinstance(connection, sqlite3.Connection)
-    connection.isolation_level = None  # the driver begins nothing by itself: `_begin_sqlite` does
+    driver = cast(sqlite3.Connection, connection)
+    driver.isolation_level = None  # the driver begins nothing by itself: `_begin_sqlite` does
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
-        connection.execute(f"PRAGMA {pragma}")
+        driver.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -215,9 +215,7 @@ def turn() -> Iterator[None]:
 
 
 def _lock_file() -> Path:
-    path = db.engine.url.database
-    assert path
-    return Path(f"{path}.lock")
+    return Path(f"{db.engine.url.database}.lock")
 
 
 def _wait_for(pen: int, deadline: float) -> None:
@@ -284,9 +282,7 @@ class Prepared(Generic[Row]):
         return self._compiled()
 
     def _compiled(self) -> SQLCompiler:
-        compiled = self._statement.compile(dialect=db.engine.dialect)  # type: ignore[attr-defined]
-        assert isinstance(compiled, SQLCompiler)
-        return compiled
+        return cast(SQLCompiler, self._statement.compile(dialect=db.engine.dialect))  # type: ignore[attr-defined]
 
     def _run(self, values: dict[str, Any]) -> Any:
         current = session()
@@ -308,7 +304,7 @@ class Prepared(Generic[Row]):
 def refusal_for(error: BaseException) -> DatabaseUnavailable | None:
     """The refusal that a driver's error amounts to, or `None` when it is a bug.
 
-    Away, restarting, out of connections, locked for too long, full or read-only: 503, come back (SECURITY, reliability).
+    Away, restarting, out of connections, locked for too long, full or read-only: 503, come back.
     """
     if isinstance(error, PoolTimeout):
         return DatabaseUnavailable()

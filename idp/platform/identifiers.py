@@ -26,7 +26,8 @@ def is_one(prefix: str, text: str) -> bool:
     Ids that an operator brings along in a file may have any URL-safe body of up to 64 characters.
     """
     head, _, body = text.partition("_")
-    return head == prefix and 0 < len(body) <= 64 and body.isascii() and body.replace("-", "").replace("_", "").isalnum()
+    plain = body.replace("-", "").replace("_", "")
+    return head == prefix and len(body) <= 64 and plain.isascii() and plain.isalnum()
 
 
 def _kind(prefix: str) -> Callable[[], str]:

@@ -1,4 +1,4 @@
-"""Where templates, static files, migrations and configuration lie: beside `idp/` in a checkout, in `idp/_…` in a wheel."""
+"""Where templates, static files, migrations and configuration lie: beside `idp/`, or in a wheel in `idp/_…`."""
 
 from pathlib import Path
 

@@ -1,7 +1,9 @@
 """The schema of the database: Alembic migrations, safe to run from several nodes at once."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
+from typing import cast
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -82,23 +84,28 @@ def _config(connection: Connection | None) -> Config:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[Connection]:
-    """A writing connection for one node at a time. Foreign keys rest meanwhile: SQLite rebuilds tables to change them."""
+    """A writing connection, for one node at a time."""
     database.session().rollback()
     with database.turn(), db.engine.connect() as plain:
         connection = plain.execution_options(canopy_writing=True, postgresql_readonly=False)
-        sqlite = database.is_sqlite()
-        if sqlite:
-            driver = connection.connection.driver_connection
-            assert driver is not None
-            driver.execute("PRAGMA foreign_keys=OFF")
-        try:
-            with connection.begin():
-                if not sqlite:
-                    connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-                yield connection
-                if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-                    raise RuntimeError("the migration would leave rows without their counterpart")
-        finally:
-            if sqlite:
-                driver.execute("PRAGMA foreign_keys=ON")
+        with _foreign_keys_rest(connection), connection.begin():
+            if not database.is_sqlite():
+                connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            yield connection
+            if database.is_sqlite() and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise RuntimeError("the migration would leave rows without their counterpart")
+
+
+@contextlib.contextmanager
+def _foreign_keys_rest(connection: Connection) -> Iterator[None]:
+    """SQLite rebuilds tables to change them: meanwhile keys rest, and `_alone` checks them all at the end."""
+    if not database.is_sqlite():
+        yield
+        return
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    driver.execute("PRAGMA foreign_keys=OFF")  # past SQLAlchemy, for inside a transaction it would do nothing
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")

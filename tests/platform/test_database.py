@@ -9,7 +9,6 @@ from idp.platform import database, schema
 from idp.platform.errors import Conflict, Refusal
 
 
-
 def _stored() -> int:
     return int(database.session().execute(text("SELECT count(*) FROM jobs")).scalar_one())
 
