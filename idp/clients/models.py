@@ -27,6 +27,7 @@ class Client(Model):
         CheckConstraint("context <> 'fixed' OR context_organization_id IS NOT NULL", name="fixed_context"),
         CheckConstraint("first_party = 0 OR owner = 'operator'", name="first_party_is_the_operators_word"),
         Index("ix_clients_cover", "id", "owner", "enabled_for_all", "ended_at"),
+        {"sqlite_with_rowid": False},
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.client)

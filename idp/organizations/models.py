@@ -287,12 +287,11 @@ class Role(Period, Model):
 
     __tablename__ = "roles"
     __table_args__ = (
-        UniqueConstraint("owner", "id"),
+        UniqueConstraint("owner", "id", "key"),
         _one_live("uq_roles_key", "owner", "key"),
         CheckConstraint("at_organization IN (0, 1) AND at_account IN (0, 1)", name="assignable_at"),
         CheckConstraint("demands IN ('', 'aal1', 'aal2', 'phr')", name="demands"),
         CheckConstraint("(owner = 'canopy') = (substr(key, 1, 2) <> 'x_')", name="custom_keys_begin_with_x"),
-        Index("ix_roles_cover", "id", "key", "owner", "started_at", "ended_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.role)
@@ -337,7 +336,8 @@ class RoleGrant(Period, Model):
     """A role that a grantee holds at a scope, who says so, and from when to when. Ended, never edited.
 
     The grantee is a member, a team or an API client; the scope is one stay of an account, an account group, or the
-    organization (neither named). `grantee` and `scope` repeat whichever it is, so that one index answers for all.
+    organization (neither named). `grantee` and `scope` repeat whichever it is, and `role_key` the key of the role (it
+    never changes), so that one index answers for all.
     """
 
     __tablename__ = "role_grants"
@@ -347,7 +347,7 @@ class RoleGrant(Period, Model):
         _within("placement_id", "account_placements"),
         _within("account_group_id", "account_groups"),
         ForeignKeyConstraint(["client_owner", "client_id"], ["clients.owner", "clients.id"]),
-        ForeignKeyConstraint(["role_owner", "role_id"], ["roles.owner", "roles.id"]),
+        ForeignKeyConstraint(["role_owner", "role_id", "role_key"], ["roles.owner", "roles.id", "roles.key"]),
         CheckConstraint("role_owner IN ('canopy', organization_id)", name="own_role"),
         CheckConstraint("client_owner IN ('operator', organization_id)", name="own_client"),
         CheckConstraint("(client_owner IS NULL) = (client_id IS NULL)", name="client_and_owner"),
@@ -362,9 +362,10 @@ class RoleGrant(Period, Model):
         Index(
             "ix_role_grants_cover",
             "grantee",
-            "organization_id",
             "scope",
             "role_id",
+            "role_key",
+            "role_owner",
             "effective_from",
             "expires_at",
             "started_at",
@@ -372,7 +373,7 @@ class RoleGrant(Period, Model):
             "id",
         ),
         Index("ix_role_grants_scope", "organization_id", "scope"),
-        Index("ix_role_grants_role", "role_id"),
+        Index("ix_role_grants_role", "organization_id", "role_id"),
         _one_live("uq_role_grants_live", "grantee", "scope", "role_id", "source"),
     )
 
@@ -385,6 +386,7 @@ class RoleGrant(Period, Model):
     client_id: Mapped[str | None]
     role_owner: Mapped[str]
     role_id: Mapped[str]
+    role_key: Mapped[str]
     scope: Mapped[str]
     placement_id: Mapped[str | None]
     account_group_id: Mapped[str | None]
@@ -428,7 +430,7 @@ class InvitationGrant(Model):
         _within("invitation_id", "invitations"),
         _within("placement_id", "account_placements"),
         _within("account_group_id", "account_groups"),
-        ForeignKeyConstraint(["role_owner", "role_id"], ["roles.owner", "roles.id"]),
+        ForeignKeyConstraint(["role_owner", "role_id", "role_key"], ["roles.owner", "roles.id", "roles.key"]),
         CheckConstraint("role_owner IN ('canopy', organization_id)", name="own_role"),
         CheckConstraint("placement_id IS NULL OR account_group_id IS NULL", name="one_scope"),
     )
@@ -438,6 +440,7 @@ class InvitationGrant(Model):
     invitation_id: Mapped[str]
     role_owner: Mapped[str]
     role_id: Mapped[str]
+    role_key: Mapped[str]
     placement_id: Mapped[str | None]
     account_group_id: Mapped[str | None]
 

@@ -103,6 +103,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
         sa.UniqueConstraint("owner", "id", name=op.f("uq_clients_owner_id")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("clients", schema=None) as batch_op:
         batch_op.create_index("ix_clients_cover", ["id", "owner", "enabled_for_all", "ended_at"], unique=False)
@@ -158,10 +159,9 @@ def upgrade() -> None:
         sa.CheckConstraint("demands IN ('', 'aal1', 'aal2', 'phr')", name=op.f("ck_roles_demands")),
         sa.CheckConstraint("at_organization IN (0, 1) AND at_account IN (0, 1)", name=op.f("ck_roles_assignable_at")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roles")),
-        sa.UniqueConstraint("owner", "id", name=op.f("uq_roles_owner_id")),
+        sa.UniqueConstraint("owner", "id", "key", name=op.f("uq_roles_owner_id_key")),
     )
     with op.batch_alter_table("roles", schema=None) as batch_op:
-        batch_op.create_index("ix_roles_cover", ["id", "key", "owner", "started_at", "ended_at"], unique=False)
         batch_op.create_index(
             "uq_roles_key",
             ["owner", "key"],
@@ -808,6 +808,7 @@ def upgrade() -> None:
         sa.Column("invitation_id", sa.Text(), nullable=False),
         sa.Column("role_owner", sa.Text(), nullable=False),
         sa.Column("role_id", sa.Text(), nullable=False),
+        sa.Column("role_key", sa.Text(), nullable=False),
         sa.Column("placement_id", sa.Text(), nullable=True),
         sa.Column("account_group_id", sa.Text(), nullable=True),
         sa.CheckConstraint("role_owner IN ('canopy', organization_id)", name=op.f("ck_invitation_grants_own_role")),
@@ -830,9 +831,9 @@ def upgrade() -> None:
             name=op.f("fk_invitation_grants_organization_id_placement_id_account_placements"),
         ),
         sa.ForeignKeyConstraint(
-            ["role_owner", "role_id"],
-            ["roles.owner", "roles.id"],
-            name=op.f("fk_invitation_grants_role_owner_role_id_roles"),
+            ["role_owner", "role_id", "role_key"],
+            ["roles.owner", "roles.id", "roles.key"],
+            name=op.f("fk_invitation_grants_role_owner_role_id_role_key_roles"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation_grants")),
     )
@@ -904,6 +905,7 @@ def upgrade() -> None:
         sa.Column("client_id", sa.Text(), nullable=True),
         sa.Column("role_owner", sa.Text(), nullable=False),
         sa.Column("role_id", sa.Text(), nullable=False),
+        sa.Column("role_key", sa.Text(), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("placement_id", sa.Text(), nullable=True),
         sa.Column("account_group_id", sa.Text(), nullable=True),
@@ -958,7 +960,7 @@ def upgrade() -> None:
             ["organization_id"], ["organizations.id"], name=op.f("fk_role_grants_organization_id_organizations")
         ),
         sa.ForeignKeyConstraint(
-            ["role_owner", "role_id"], ["roles.owner", "roles.id"], name=op.f("fk_role_grants_role_owner_role_id_roles")
+            ["role_owner", "role_id", "role_key"], ["roles.owner", "roles.id", "roles.key"], name=op.f("fk_role_grants_role_owner_role_id_role_key_roles")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_role_grants")),
     )
@@ -967,9 +969,10 @@ def upgrade() -> None:
             "ix_role_grants_cover",
             [
                 "grantee",
-                "organization_id",
                 "scope",
                 "role_id",
+                "role_key",
+                "role_owner",
                 "effective_from",
                 "expires_at",
                 "started_at",
@@ -978,7 +981,7 @@ def upgrade() -> None:
             ],
             unique=False,
         )
-        batch_op.create_index("ix_role_grants_role", ["role_id"], unique=False)
+        batch_op.create_index("ix_role_grants_role", ["organization_id", "role_id"], unique=False)
         batch_op.create_index("ix_role_grants_scope", ["organization_id", "scope"], unique=False)
         batch_op.create_index(
             "uq_role_grants_live",
@@ -1253,7 +1256,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "uq_roles_key", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
         )
-        batch_op.drop_index("ix_roles_cover")
 
     op.drop_table("roles")
     op.drop_table("organizations")
