@@ -23,7 +23,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, LargeBinary, MetaData, Text, event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -192,6 +192,24 @@ def writing() -> Iterator[None]:
             current.info.clear()
     if kept:
         raise kept
+
+
+@contextlib.contextmanager
+def or_refuse(refusal: Refusal) -> Iterator[None]:
+    """Write what the block adds, or raise `refusal` when another has taken what must be unique; the rest stays whole."""
+    try:
+        with session().begin_nested():
+            yield
+    except IntegrityError as error:
+        if not _is_taken(error.orig):
+            raise
+        raise refusal from error
+
+
+def _is_taken(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.IntegrityError):
+        return error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+    return isinstance(error, psycopg.errors.UniqueViolation)
 
 
 _own_turn = threading.Lock()
