@@ -1,5 +1,5 @@
 """The command line: `idp …`, for operators, automation and tests.
 
-A door: every command parses its arguments, calls one rule, commits, and prints a table or one JSON value. It owns no rule
-and no table; the declarative file of `idp apply` is read here and handed to the rules object by object.
+A door: every command parses its arguments, calls one rule, commits, and prints a table or one JSON value. It owns no
+rule and no table; the declarative file of `idp apply` is read here and handed to the rules object by object.
 """
