@@ -122,7 +122,7 @@ class ApiScope(Period, Model):
 
 
 class ApiPermission(Period, Model):
-    """A permission that an API declares."""
+    """A permission that an API declares. `as_issuer` 1: declared by its bare name, held by whom the issuer says."""
 
     __tablename__ = "api_permissions"
     __table_args__ = (
@@ -133,6 +133,7 @@ class ApiPermission(Period, Model):
     id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.edge)
     api_id: Mapped[str] = mapped_column(ForeignKey("apis.id"))
     name: Mapped[str]
+    as_issuer: Mapped[int] = mapped_column(default=0)
 
 
 class ApiPermissionHolder(Period, Model):

@@ -10,7 +10,10 @@ _LIVE = text("ended_at IS NULL")
 
 
 class User(Model):
-    """One person, one login, any number of organizations. `claims`: standard OIDC claims as a JSON object."""
+    """One person, one login, any number of organizations. `claims`: standard OIDC claims as a JSON object.
+
+    A person who was deleted (`deleted_at`) keeps the id and nothing else: what the trail says of it stays true.
+    """
 
     __tablename__ = "users"
 
@@ -19,6 +22,7 @@ class User(Model):
     username_key: Mapped[str] = mapped_column(unique=True)
     claims: Mapped[str] = mapped_column(default="{}")
     created_at: Mapped[int] = mapped_column(default=clock.now)
+    deleted_at: Mapped[int | None]
 
 
 class UserDisablement(Period, Model):
