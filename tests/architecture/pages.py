@@ -61,8 +61,8 @@ def security_page() -> str:
     lines = [
         "# Security rules and their tests",
         "",
-        "Made by `./run docs` from `docs/rules.toml` and the tests that are marked with a rule. Each of these tests goes",
-        "red when the check behind its rule is taken out.",
+        "Made by `./run docs` from `docs/rules.toml` and the tests that are marked with a rule. Each of these",
+        "tests goes red when the check behind its rule is taken out.",
     ]
     for rule in rules():
         lines += ["", f"## {rule.id} ({rule.severity})", "", rule.holds, ""]
