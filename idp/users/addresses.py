@@ -1,0 +1,155 @@
+"""E-mail addresses of people: each is held by one person at a time, and proven or not.
+
+Whether an address in a domain that an organization has proven may go to somebody else is asked of whoever calls
+`give`: domains belong to a room above this one.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from idp.audit import trail
+from idp.audit.trail import Actor
+from idp.platform import clock, database
+from idp.platform.errors import Conflict, NotFound
+from idp.users import names
+from idp.users.locks import lock
+from idp.users.models import Address, User
+
+
+class AddressTaken(Conflict):
+    """Another person holds the address. Doors open to strangers do not tell them so (LOG-03)."""
+
+    code = "address_taken"
+    title = "This e-mail address belongs to somebody else"
+    remedy = "Use another address, or let its holder give it up first."
+
+
+Released = Callable[[Address], bool]
+"""Whether a held address may be given to another person (DOMAIN: managed, and its holder no longer a member there)."""
+
+
+def of(user_id: str) -> list[Address]:
+    """The addresses that the person holds now, the primary one first."""
+    held = select(Address).where(Address.user_id == user_id, Address.ended_at.is_(None))
+    return list(database.session().scalars(held.order_by(Address.is_primary.desc(), Address.id)))
+
+
+def find(user_id: str, text: str) -> Address:
+    """The address of the person that `text` is, or whose id it is. Raises `NotFound`."""
+    key = names.address_key(text)
+    for address in of(user_id):
+        if text == address.id or key == address.address_key:
+            return address
+    raise NotFound("the person has no such address")
+
+
+def held(text: str) -> Address | None:
+    """The address that `text` is in its normal form, whoever holds it."""
+    key = names.address_key(text)
+    return None if key is None else _live(key)
+
+
+def add(user: User, text: str, *, verified: bool = False, by: Actor) -> Address:
+    """Give the person another address; the first one is primary. One that the person holds already is not made twice.
+
+    `verified`: it has been proven. Raises `Invalid` for what is no address and `AddressTaken`.
+    """
+    parsed = names.parse_address(text)
+    lock(user.id)
+    known = _live(parsed.key)
+    if known is not None and known.user_id != user.id:
+        raise AddressTaken
+    if known is not None:
+        return verify(user, known, by=by) if verified else known
+    address = Address(
+        user_id=user.id,
+        address=parsed.address,
+        address_key=parsed.key,
+        domain=parsed.domain,
+        is_primary=int(not of(user.id)),
+        verified_at=clock.now() if verified else None,
+    )
+    with database.or_refuse(AddressTaken()):
+        database.session().add(address)
+    _record("user.address.added", user, address, by=by)
+    return address
+
+
+def verify(user: User, address: Address, *, by: Actor) -> Address:
+    """Say that the person has proven to hold the address."""
+    if address.verified_at is None:
+        address.verified_at = clock.now()
+        _record("user.address.verified", user, address, by=by)
+    return address
+
+
+def make_primary(user: User, address: Address, *, by: Actor) -> None:
+    """Let the address be the one that mail goes to. Raises `Conflict` unless it is verified."""
+    lock(user.id)
+    if address.is_primary:
+        return
+    if address.verified_at is None:
+        raise Conflict("only a verified address can be the primary one")
+    for other in of(user.id):
+        other.is_primary = int(other is address)
+    _record("user.address.primary", user, address, by=by)
+
+
+def remove(user: User, address: Address, *, by: Actor) -> None:
+    """Take the address from the person.
+
+    Raises `Conflict` for the primary one while there are others, and for the one that is the person's username.
+    """
+    lock(user.id)
+    if address.address_key == user.username_key:
+        raise Conflict("the address is the username of this person: change the username first")
+    if address.is_primary and len(of(user.id)) > 1:
+        raise Conflict("the address is the primary one: make another one primary first")
+    address.end()
+    _record("user.address.removed", user, address, by=by)
+
+
+def give(text: str, to: User, *, released: Released, by: Actor) -> Address:
+    """Give a verified address to `to`, also if another person holds it whom `released` lets it be taken from.
+
+    That person stays, called by the id where the username was this address. Raises `AddressTaken`.
+    """
+    parsed = names.parse_address(text)
+    known = _live(parsed.key)
+    for user_id in sorted({to.id, known.user_id if known else to.id}):
+        lock(user_id)
+    known = _live(parsed.key)
+    if known is not None and known.user_id != to.id:
+        if not released(known):
+            raise AddressTaken
+        _take(known, by=by)
+    return add(to, text, verified=True, by=by)
+
+
+def end_all(user: User) -> None:
+    """End every address of a person who is deleted."""
+    for address in of(user.id):
+        address.end()
+
+
+def _take(address: Address, *, by: Actor) -> None:
+    holder = lock(address.user_id)
+    address.end()
+    if holder.username_key == address.address_key:
+        holder.username = holder.username_key = holder.id
+    rest = of(holder.id)
+    if rest and not rest[0].is_primary:
+        next_one = next((other for other in rest if other.verified_at is not None), rest[0])
+        next_one.is_primary = 1
+    _record("user.address.removed", holder, address, by=by)
+
+
+def _live(key: str) -> Address | None:
+    live = select(Address).where(Address.address_key == key, Address.ended_at.is_(None))
+    return database.session().scalars(live).one_or_none()
+
+
+def _record(event: str, user: User, address: Address, *, by: Actor) -> None:
+    state = {"address": address.id, "verified": address.verified_at is not None, "primary": bool(address.is_primary)}
+    trail.record(event, by=by, subject=user.id, after=state, email=address.address)
