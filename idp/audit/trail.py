@@ -1,11 +1,26 @@
-"""The trail: writing an entry in the transaction of what it records."""
+"""The trail: writing an entry in the transaction of what it records, and erasing what identifies a stranger.
 
+An entry that cannot be written takes its change with it: the exception leaves `writing()`, which rolls back (AUD-04).
+"""
+
+import hashlib
+import hmac
 import json
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any
+import secrets
+import unicodedata
+from dataclasses import dataclass
 
-from idp.audit.models import Entry, Unsealed
-from idp.platform import correlation, database, identifiers
+from sqlalchemy import delete, insert, or_, select, text
+
+from idp.audit import content, events
+from idp.audit.models import Entry, EntryDetail
+from idp.platform import clock, correlation, database, identifiers, vault
+from idp.platform.database import Prepared
+
+_LONGEST_AGENT = 500
+_LONGEST_ADDRESS = 64
+_LONGEST_E_MAIL = 320
+_SALT_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -32,32 +47,105 @@ def record(
     subject: str,
     organization: str | None = None,
     account: str | None = None,
-    before: Any = None,
-    after: Any = None,
+    before: object = None,
+    after: object = None,
     source: str = "",
     email: str = "",
 ) -> None:
-    """Write one entry; it is there if and only if the change that it records is (AUD-01)."""
-    entry = Entry(
-        id=identifiers.entry(),
-        event=event,
+    """Write one entry; it is there if and only if the change that it records is (AUD-01).
+
+    `event` stands in `events.EVENTS`. `before` and `after` are what `content.of` takes: of two frozen dataclasses only
+    what differs is kept; secrets are masked. Network address and user agent come from the request in hand; they,
+    `email` and every e-mail address in `before` and `after` stand in the erasable side row. Call it inside
+    `database.writing()`. What a stranger typed as a name goes through `disguised` first.
+    """
+    if not database.is_writing():
+        raise RuntimeError(f"{event} recorded outside of database.writing()")
+    said = content.of(before, after)
+    entry_id = identifiers.entry()
+    detail = _detail(entry_id, (email, *said.emails))
+    _ENTRY.run(
+        id=entry_id,
+        at=clock.now(),
+        event=events.known(event),
         actor_kind=by.kind,
-        actor_id=by.id,
+        actor_id=content.text(by.id, content.LONGEST_NAME),
         on_behalf_of=by.on_behalf_of,
-        subject=subject,
+        subject=content.text(subject, content.LONGEST_NAME),
         organization_id=organization,
         account_id=account,
-        source=source,
+        source=content.text(source, content.LONGEST_NAME),
         request_id=correlation.current().request_id,
-        before_json=_json(before),
-        after_json=_json(after),
+        before_json=said.before,
+        after_json=said.after,
+        detail_digest=detail.digest() if detail else None,
     )
-    database.session().add(entry)
-    database.session().flush()
-    database.session().add(Unsealed(entry_id=entry.id))
+    if detail:
+        _DETAIL.run(**vars(detail))
+    _QUEUE[database.is_sqlite()].run(entry_id=entry_id)
 
 
-def _json(value: Any) -> str | None:
-    if value is None:
-        return None
-    return json.dumps(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value, sort_keys=True)
+def disguised(typed: str) -> str:
+    """What stands in the trail for a name that somebody typed and nobody has: it may be a password (AUD-03).
+
+    Equal names get equal disguises, so that a series of attempts is seen; without the master key no guess at the name
+    can be tried.
+    """
+    normal = unicodedata.normalize("NFKC", typed).strip().casefold().encode("utf-8", "surrogatepass")
+    return "typed:" + hmac.digest(vault.derive("audit disguise"), normal, "sha256").hex()[:16]
+
+
+def erase(*, by: Actor, person: str = "", until: int = clock.FOREVER, limit: int = 1_000) -> int:
+    """Erase address, user agent and e-mail of entries older than `until` (microseconds UTC), and say so in the trail.
+
+    With `person` (an id): only where that person acted or was acted upon. At most `limit` entries, the oldest first;
+    how many it were. Ask again until it says 0. The entries stay, and so does the chain.
+    """
+    found = select(EntryDetail.entry_id).join(Entry, Entry.id == EntryDetail.entry_id).where(Entry.at < until)
+    if person:
+        found = found.where(or_(Entry.subject == person, Entry.actor_id == person))
+    ids = database.session().scalars(found.order_by(Entry.at, Entry.id).limit(limit)).all()
+    if ids:
+        database.session().execute(delete(EntryDetail).where(EntryDetail.entry_id.in_(ids)))
+        record("audit.erased", by=by, subject=person or "audit", after={"entries": len(ids), "until": clock.iso(until)})
+    return len(ids)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """The side row of an entry; `digest` stands in the entry and so in the chain."""
+
+    entry_id: str
+    salt: bytes
+    address: str
+    user_agent: str
+    email: str
+
+    def digest(self) -> bytes:
+        """SHA-256 over the salt and the JSON array of the three texts. With the salt gone nothing can be guessed."""
+        return hashlib.sha256(self.salt + json.dumps([self.address, self.user_agent, self.email]).encode()).digest()
+
+
+def _detail(entry_id: str, emails: tuple[str, ...]) -> Detail | None:
+    origin = correlation.current()
+    shown = (
+        content.text(origin.address, _LONGEST_ADDRESS),
+        content.text(origin.user_agent, _LONGEST_AGENT),
+        ", ".join(dict.fromkeys(content.text(one, _LONGEST_E_MAIL) for one in emails if one)),
+    )
+    return Detail(entry_id, secrets.token_bytes(_SALT_BYTES), *shown) if any(shown) else None
+
+
+_ENTRY = Prepared(insert(Entry), tuple)
+_DETAIL = Prepared(insert(EntryDetail), tuple)
+_QUEUE = {
+    # PostgreSQL numbers by itself; on SQLite, which has one writer, the next number is the next number
+    False: Prepared(text("INSERT INTO audit_unsealed (entry_id) VALUES (:entry_id)"), tuple),
+    True: Prepared(
+        text(
+            "INSERT INTO audit_unsealed (entry_id, number)"
+            " SELECT :entry_id, coalesce(max(number), 0) + 1 FROM audit_unsealed"
+        ),
+        tuple,
+    ),
+}
