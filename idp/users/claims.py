@@ -7,7 +7,6 @@ addresses, `updated_at` is kept by the rule that changes a claim.
 import json
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,9 +17,6 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 Claims = Mapping[str, Json]
 """Claims by name; a name may carry a language tag (`family_name#ja-Kana-JP`)."""
-
-NONE: Final[Claims] = MappingProxyType({})
-"""Nothing said."""
 
 _LONGEST = 1_000
 _MEMBERS_OF_ADDRESS = {"formatted", "street_address", "locality", "region", "postal_code", "country"}

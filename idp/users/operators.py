@@ -63,7 +63,7 @@ def everyone() -> list[Post]:
         Operator, Operator.user_id == User.id
     )
     live = posts.where(Operator.ended_at.is_(None)).order_by(Operator.started_at, User.id)
-    return [Post(*row) for row in database.session().execute(live).tuples()]
+    return [Post(*row) for row in database.session().execute(live)]
 
 
 def _end(current: Operator | None) -> dict[str, str] | None:

@@ -1,7 +1,7 @@
 """People: made, found, described, renamed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, or_, select
 
@@ -32,7 +32,7 @@ class UserSettings:
     """
 
     username: str = ""
-    claims: Claims = claims.NONE
+    claims: Claims = field(default_factory=dict)
 
 
 def create(wanted: UserSettings, *, by: Actor, id: str = "", email: str = "", verified: bool = False) -> User:

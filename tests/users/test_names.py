@@ -17,7 +17,7 @@ from idp.users import names
         ("Ana@Example.com", "ana@eXAMPLE.com"),
         ("STRASSE@example.com", "straße@example.com"),
         ("ﬀ@example.com", "FF@example.com"),
-        ("ана@example.com", "АНА@example.com"),
+        ("ми@example.com", "МИ@example.com"),
         ("e\u0301va@example.com", "Éva@example.com"),
         ("x@bücher.example", "x@XN--BCHER-KVA.example"),
         ("x@BÜCHER.example", "x@bücher.example"),
@@ -49,8 +49,8 @@ def test_a_normal_form_is_its_own_normal_form(local: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "а" + "dmin@example.com",  # a Cyrillic letter among Latin ones
-        "x@pаypal.example",
+        "\u0430dmin@example.com",  # a Cyrillic letter among Latin ones
+        "x@p\u0430ypal.example",
         "x@xn--pypal-4ve.example",
         "a\u200bb@example.com",
         "a\u00adb@example.com",
@@ -58,7 +58,7 @@ def test_a_normal_form_is_its_own_normal_form(local: str) -> None:
         "a\ufe0fb@example.com",
         "a\u202eb@example.com",
         "\u2067ab@example.com",
-        "שלוםabc@example.com",
+        "\u05e9\u05dc\u05d5\u05ddabc@example.com",
         "a b@example.com",
         "a\r\nb@example.com",
         "a@example.com,b@example.com",
