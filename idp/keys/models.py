@@ -1,17 +1,19 @@
 """Tables of keys: what signs, and which master keys have sealed something here."""
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp.platform import clock
+from idp.platform import clock, database, vault
 from idp.platform.database import Model
 
 
 class SigningKey(Model):
-    """A signing key of one purpose. Its private half is sealed; its life is a row of instants.
+    """A signing key of one purpose and algorithm. Its life is a row of instants; rows are never deleted.
 
-    Published in the key set from `published_at`, signs from `activates_at` until a younger key of its purpose and
-    algorithm does, leaves the key set at `retires_at`; `withdrawn_at`: refused everywhere from then on.
+    In the key set from `published_at`; signs from `activates_at` until a younger key of its purpose and algorithm
+    does; leaves the key set at `retires_at`; `withdrawn_at`: refused everywhere from then on, whatever the clock says.
+    `private_key` seals purpose, algorithm and key together (`material.written`), so that none of them can be swapped;
+    `public_jwk` is for lists and is never trusted.
     """
 
     __tablename__ = "signing_keys"
@@ -24,7 +26,7 @@ class SigningKey(Model):
     purpose: Mapped[str]
     alg: Mapped[str]
     public_jwk: Mapped[str]
-    private_key: Mapped[bytes]
+    private_key: Mapped[bytes] = vault.column()
     sealed_by: Mapped[str]
     published_at: Mapped[int] = mapped_column(default=clock.now)
     activates_at: Mapped[int]
@@ -40,3 +42,12 @@ class MasterKey(Model):
     id: Mapped[str] = mapped_column(primary_key=True)
     check_value: Mapped[bytes]
     first_used_at: Mapped[int] = mapped_column(default=clock.now)
+
+
+def only_writer(table: type[Model]) -> None:
+    """Until this transaction ends, nobody else writes to `table`; what is read from now on is what counts.
+
+    Waits for whoever is at it. SQLite has one writer at any time.
+    """
+    if not database.is_sqlite():
+        database.session().execute(text(f"LOCK TABLE {table.__tablename__} IN SHARE ROW EXCLUSIVE MODE"))
