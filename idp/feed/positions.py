@@ -1,3 +1,51 @@
-from sqlalchemy import func, select
+"""Positions: where the change feed stands, and how long its entries are kept.
+
+A token carries the position of the feed's head, read in the same statement as the roles that the token states. One
+snapshot makes it true: whatever was taken away up to that position is gone from those roles, and whatever is taken
+away later has a higher position.
+"""
+
+from sqlalchemy import func, select, text
+from sqlalchemy.sql.selectable import ScalarSelect
+
 from idp.feed.models import Change
-head_of_feed = select(func.max(Change.position)).scalar_subquery()
+from idp.platform import clock, database
+
+MARGIN = 120 * clock.SECOND
+"""How much longer an entry is kept than any token lives that it may hit: clocks may differ by that much."""
+
+LONGEST_TOKEN = clock.HOUR
+"""No setting lets an access token live longer, and none ever did."""
+
+
+_HEAD = select(func.max(Change.position))
+
+head_of_feed: ScalarSelect[int] = _HEAD.scalar_subquery()
+"""The head as part of another statement, beside the roles (`azv`). Migrations begin the feed, so it is never empty."""
+
+
+def head() -> int:
+    """The position of the newest entry that is committed."""
+    return database.session().execute(_HEAD).scalar_one()
+
+
+def now() -> int:
+    """The instant on the clock that stamps entries: the database's own on PostgreSQL, this machine's on SQLite."""
+    if database.is_sqlite():
+        return clock.now()
+    return int(database.session().execute(text("SELECT extract(epoch FROM clock_timestamp()) * 1000000")).scalar_one())
+
+
+def clean_up(limit: int = 1_000) -> int:
+    """Delete up to `limit` entries that are older than any token, the oldest first; how many it were.
+
+    The newest entry stays: it is the head. Call it inside `database.writing()`, again until it says 0.
+    """
+    changed = database.session().execute(
+        text(
+            "DELETE FROM change_feed WHERE position IN (SELECT position FROM change_feed WHERE written_at < :before"
+            " AND position < (SELECT max(position) FROM change_feed) ORDER BY position LIMIT :limit)"
+        ),
+        {"before": now() - LONGEST_TOKEN - MARGIN, "limit": limit},
+    )
+    return int(changed.rowcount)  # type: ignore[attr-defined]
