@@ -7,7 +7,22 @@ accounts or one of its account groups, now or at a moment in the past.
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlalchemy import CTE, Select, SelectBase, Text, and_, bindparam, func, literal, null, or_, select, true, union_all
+from sqlalchemy import (
+    CTE,
+    Select,
+    SelectBase,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from idp.clients.models import Api, ApiPermission, ApiPermissionHolder, Client
 from idp.feed.positions import head_of_feed
@@ -227,12 +242,12 @@ def _scopes(place: CTE) -> CTE:
     return _step(
         "scopes",
         union_all(
-            select(ORGANIZATION.label("scope"), literal("organization").label("level")).where(reached),
-            select(place.c.id, literal("account")),
-            select(GroupAccount.account_group_id, literal("account"))
+            select(ORGANIZATION.label("scope")).where(reached),
+            select(place.c.id),
+            select(GroupAccount.account_group_id)
             .join(place, GroupAccount.placement_id == place.c.id)
             .where(is_open(GroupAccount)),
-            select(GROUP, literal("account")).where(GROUP != ""),
+            select(GROUP).where(GROUP != ""),
         ),
     )
 
@@ -240,25 +255,24 @@ def _scopes(place: CTE) -> CTE:
 def _granted(member: CTE, place: CTE) -> CTE:
     """Every reason to hold a role in the context: the grants that count, and ownership."""
     grantees, scopes = holders(member), _scopes(place)
-    by_grant = (
-        select(
-            RoleGrant.role_key.label("key"),
-            RoleGrant.role_id,
-            RoleGrant.role_owner,
-            scopes.c.level,
-            RoleGrant.expires_at,
-            RoleGrant.id.label("grant_id"),
-        )
-        .select_from(grantees)
-        .join(scopes, true())
-        .join(RoleGrant, and_(RoleGrant.grantee == grantees.c.grantee, RoleGrant.scope == scopes.c.scope))
-        .where(is_open(RoleGrant), counts(RoleGrant))
+    by_grant = select(
+        RoleGrant.role_key.label("key"),
+        RoleGrant.role_id,
+        RoleGrant.role_owner,
+        case((RoleGrant.scope == ORGANIZATION, "organization"), else_="account").label("level"),
+        RoleGrant.expires_at,
+        RoleGrant.id.label("grant_id"),
+    ).where(
+        RoleGrant.grantee.in_(select(grantees.c.grantee)),
+        RoleGrant.scope.in_(select(scopes.c.scope)),
+        is_open(RoleGrant),
+        counts(RoleGrant),
     )
     by_ownership = (
-        select(literal(OWNER_ROLE), null(), literal(BUILT_IN), scopes.c.level, null(), null())
+        select(literal(OWNER_ROLE), null(), literal(BUILT_IN), literal("organization"), null(), null())
         .select_from(member)
         .join(Ownership, and_(Ownership.member_id == member.c.id, is_open(Ownership)))
-        .join(scopes, scopes.c.level == "organization")
+        .where(ORGANIZATION.in_(select(scopes.c.scope)))
     )
     return _step("granted", union_all(by_grant, by_ownership))
 

@@ -1,0 +1,339 @@
+"""Why somebody may do something, or why not, now or in the past: the whole chain, and what would change it.
+
+The verdict is that of `effective`; the chain names the same conditions (`conditions`), one by one, for every grant
+that could lead there. Were they ever to disagree, that would be a bug, and asking says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, exists, func, or_, select
+
+from idp.clients.models import Api, ApiPermission, ApiPermissionHolder, Client
+from idp.organizations import conditions
+from idp.organizations.conditions import ACCOUNT, CLIENT, GROUP, ORGANIZATION, USER, is_open
+from idp.organizations.effective import (
+    OWNER_ROLE,
+    Holder,
+    Moment,
+    effective_roles,
+    held_permissions,
+    now,
+    permissions_in,
+)
+from idp.organizations.models import (
+    BUILT_IN,
+    AccountGroup,
+    GroupAccount,
+    Membership,
+    Ownership,
+    Placement,
+    Role,
+    RoleGrant,
+    RolePermission,
+    Team,
+    TeamMember,
+)
+from idp.organizations.scopes import Scope
+from idp.platform import clock, database
+
+
+@dataclass(frozen=True)
+class Link:
+    """One condition of a path: what it is about, whether it holds, and a sentence for people."""
+
+    about: str
+    holds: bool
+    says: str
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way to a role: the grant (or ownership), with every condition that it hangs on."""
+
+    role: str
+    grant_id: str
+    source: str
+    counts: bool
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer to "why": `chain` has the paths that count first; `would_change` says what would turn the answer."""
+
+    allowed: bool
+    chain: tuple[Path, ...]
+    would_change: tuple[str, ...]
+
+
+def explain(holder: Holder, asked: str, scope: Scope, when: Moment | None = None) -> Explanation:
+    """Whether `holder` holds `asked` (a role key, or a permission of any API) at `scope`, and why."""
+    moment = when or now()
+    roles = _roles_that_give(asked, scope, moment)
+    standing = _standing(holder, scope, moment)
+    paths = [
+        *_by_ownership(standing, roles, holder, scope, moment),
+        *(_path(row, standing) for row in _candidates(roles, holder, scope, moment)),
+    ]
+    allowed = _holds(holder, asked, scope, moment)
+    if allowed != any(path.counts for path in paths):
+        raise RuntimeError(f"the chain disagrees with the verdict: {asked} at {scope.id}")
+    chain = tuple(sorted(paths, key=lambda path: not path.counts))
+    return Explanation(allowed, chain, _would_change(allowed, chain, sorted(roles), scope))
+
+
+def _holds(holder: Holder, asked: str, scope: Scope, moment: Moment) -> bool:
+    held = effective_roles(holder, scope.context, moment)
+    if _is_role_key(asked, scope.organization_id):
+        return asked in held.roles
+    return asked in permissions_in(held_permissions(holder, scope.context, moment), livemode=held.livemode)
+
+
+def _values(holder: Holder, scope: Scope, moment: Moment) -> dict[str, str | int]:
+    return {
+        "user_id": holder.user_id,
+        "client_id": holder.client_id,
+        "organization_id": scope.organization_id,
+        "account_id": scope.account_id,
+        "account_group_id": scope.account_group_id,
+        "at": moment.at,
+        "clock": moment.clock,
+    }
+
+
+# Which roles would do
+
+
+def _is_role_key(asked: str, organization_id: str) -> bool:
+    known = select(Role.id).where(Role.owner.in_([BUILT_IN, organization_id]), Role.key == asked)
+    return database.session().execute(known).first() is not None
+
+
+def _roles_that_give(asked: str, scope: Scope, moment: Moment) -> frozenset[str]:
+    """Keys of roles that are, or allow, what was asked, in the mode of the scope."""
+    if _is_role_key(asked, scope.organization_id):
+        return frozenset({asked})
+    mode = "live" if scope.livemode in (None, True) else "sandbox"
+    values = {"asked": asked, "organization_id": scope.organization_id, "at": moment.at}
+    rows = database.session().execute(_GIVING[mode], values)
+    return frozenset(key for (key,) in rows)
+
+
+def _giving(mode: str) -> Select[str]:
+    asked = bindparam("asked", type_=Text)
+    built_in = (
+        select(ApiPermissionHolder.role_key)
+        .join(Api, and_(Api.id == ApiPermissionHolder.api_id, is_open(Api)))
+        .where(
+            ApiPermissionHolder.permission == asked,
+            getattr(ApiPermissionHolder, mode) == 1,
+            is_open(ApiPermissionHolder),
+        )
+    )
+    custom = (
+        select(Role.key)
+        .join(RolePermission, and_(RolePermission.role_id == Role.id, is_open(RolePermission)))
+        .join(ApiPermission, and_(ApiPermission.name == RolePermission.permission, is_open(ApiPermission)))
+        .join(Api, and_(Api.id == ApiPermission.api_id, is_open(Api)))
+        .where(
+            Role.owner == ORGANIZATION,
+            RolePermission.permission == asked,
+            getattr(RolePermission, mode) == 1,
+            or_(RolePermission.audience == "", RolePermission.audience == Api.audience),
+        )
+    )
+    return select(built_in.union(custom).subquery().c.role_key)
+
+
+_GIVING = {mode: _giving(mode) for mode in ("live", "sandbox")}
+
+
+# What everything hangs on
+
+
+def _is_member(*more: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(
+        Membership.user_id == USER, Membership.organization_id == ORGANIZATION, is_open(Membership), *more
+    )
+
+
+def _is_placed() -> ColumnElement[bool]:
+    return exists().where(
+        Placement.account_id == ACCOUNT, Placement.organization_id == ORGANIZATION, is_open(Placement)
+    )
+
+
+def _client(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Client.id == CLIENT, condition)
+
+
+_OF_PERSONS = (
+    ("person", "The person is enabled", conditions.user_enabled(USER)),
+    ("membership", "The person is a member of the organization", _is_member()),
+    ("membership", "The membership is active", _is_member(conditions.is_active(Membership.id))),
+)
+_OF_CLIENTS = (
+    ("client", "The client is enabled", _client(conditions.client_enabled(Client))),
+    ("client", "The client can be used in the organization", _client(conditions.client_usable(Client, ORGANIZATION))),
+)
+_OF_ORGANIZATIONS = (("organization", "The organization is active", conditions.organization_active(ORGANIZATION)),)
+_OF_ACCOUNTS = (
+    ("account", "The account belongs to the organization", _is_placed()),
+    ("account", "The account is active", conditions.account_active(ACCOUNT)),
+)
+
+
+def _standing(holder: Holder, scope: Scope, moment: Moment) -> tuple[Link, ...]:
+    """The conditions that every path hangs on."""
+    asked: tuple[tuple[str, str, ColumnElement[bool]], ...] = (
+        *(_OF_PERSONS if holder.user_id else _OF_CLIENTS),
+        *_OF_ORGANIZATIONS,
+        *(_OF_ACCOUNTS if scope.account_id else ()),
+    )
+    row = database.session().execute(
+        select(*(condition.label(f"c{number}") for number, (_, _, condition) in enumerate(asked))),
+        _values(holder, scope, moment),
+    )
+    return tuple(
+        Link(about, bool(holds), says) for (about, says, _), holds in zip(asked, row.tuples().one(), strict=True)
+    )
+
+
+# The ways that could lead there
+
+
+def _by_ownership(
+    standing: Sequence[Link], roles: frozenset[str], holder: Holder, scope: Scope, moment: Moment
+) -> list[Path]:
+    owns = (
+        select(Ownership.id)
+        .join(Membership, Membership.id == Ownership.member_id)
+        .where(Membership.user_id == USER, Ownership.organization_id == ORGANIZATION, is_open(Ownership))
+    )
+    if OWNER_ROLE not in roles or not database.session().execute(owns, _values(holder, scope, moment)).first():
+        return []
+    link = Link("ownership", True, f"The person owns the organization, and is {OWNER_ROLE} by that")
+    return [Path(OWNER_ROLE, "", "ownership", all(one.holds for one in standing), (link, *standing))]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    id: str
+    role: str
+    source: str
+    scope: str
+    started_at: int
+    effective_from: int
+    expires_at: int | None
+    team: str | None
+    account_group: str | None
+    open: bool
+    begun: bool
+    unexpired: bool
+    same_membership: bool
+    in_team: bool
+    in_group: bool
+    same_stay: bool
+
+    @property
+    def holding(self) -> int:
+        """How many of its own conditions hold."""
+        own = (self.open, self.begun, self.unexpired, self.same_membership, self.in_team, self.in_group, self.same_stay)
+        return sum(map(bool, own))
+
+
+def _candidates(roles: frozenset[str], holder: Holder, scope: Scope, moment: Moment) -> list[_Candidate]:
+    """One row a grant: where somebody left a team and came back, the stay that counts."""
+    statement = _CANDIDATES.where(RoleGrant.role_key.in_(roles))
+    best: dict[str, _Candidate] = {}
+    for row in database.session().execute(statement, _values(holder, scope, moment)):
+        found = _Candidate(*row._tuple())
+        if found.id not in best or found.holding > best[found.id].holding:
+            best[found.id] = found
+    return list(best.values())
+
+
+def _candidates_statement() -> Select[Any]:
+    """Every grant, ended ones too, to the person, to a team they are or were in, or to the client, that leads here."""
+    grantee = or_(
+        and_(RoleGrant.member_id == Membership.id, Membership.user_id == USER),
+        and_(RoleGrant.team_id == TeamMember.team_id, Membership.user_id == USER),
+        RoleGrant.client_id == CLIENT,
+    )
+    leads_here = or_(
+        RoleGrant.scope == ORGANIZATION,
+        RoleGrant.scope == GROUP,
+        and_(Placement.account_id == ACCOUNT, Placement.organization_id == ORGANIZATION),
+    )
+    columns: tuple[Any, ...] = (
+        RoleGrant.id,
+        RoleGrant.role_key,
+        RoleGrant.source,
+        RoleGrant.scope,
+        RoleGrant.started_at,
+        RoleGrant.effective_from,
+        RoleGrant.expires_at,
+        Team.name.label("team"),
+        AccountGroup.name.label("account_group"),
+        is_open(RoleGrant).label("open"),
+        conditions.has_begun(RoleGrant).label("begun"),
+        conditions.has_not_expired(RoleGrant).label("unexpired"),
+        or_(RoleGrant.member_id.is_(None), is_open(Membership)).label("same_membership"),
+        or_(RoleGrant.team_id.is_(None), and_(is_open(TeamMember), is_open(Membership))).label("in_team"),
+        or_(GroupAccount.id.is_(None), and_(is_open(GroupAccount))).label("in_group"),
+        or_(Placement.id.is_(None), is_open(Placement)).label("same_stay"),
+    )
+    return (
+        select(*columns)
+        .select_from(RoleGrant)
+        .outerjoin(TeamMember, TeamMember.team_id == RoleGrant.team_id)
+        .outerjoin(Membership, Membership.id == func.coalesce(RoleGrant.member_id, TeamMember.member_id))
+        .outerjoin(Team, Team.id == RoleGrant.team_id)
+        .outerjoin(GroupAccount, and_(GroupAccount.account_group_id == RoleGrant.account_group_id, ACCOUNT != ""))
+        .outerjoin(Placement, Placement.id == func.coalesce(RoleGrant.placement_id, GroupAccount.placement_id))
+        .outerjoin(AccountGroup, AccountGroup.id == RoleGrant.account_group_id)
+        .where(RoleGrant.organization_id == ORGANIZATION, RoleGrant.started_at <= conditions.AT, grantee, leads_here)
+        .order_by(RoleGrant.id)
+    )
+
+
+_CANDIDATES = _candidates_statement()
+
+
+def _path(row: _Candidate, standing: Sequence[Link]) -> Path:
+    links = (*_links(row), *standing)
+    return Path(row.role, row.id, row.source, all(link.holds for link in links), links)
+
+
+def _links(row: _Candidate) -> list[Link]:
+    """The conditions of one grant, in the order in which a reader follows them."""
+    links = [Link("grant", bool(row.open), f"The grant of {row.role} ({row.source}) has not been ended")]
+    if row.expires_at is not None:
+        links.append(Link("grant", bool(row.unexpired), f"The grant expires at {clock.iso(row.expires_at)}"))
+    if row.effective_from > row.started_at:
+        links.append(Link("grant", bool(row.begun), f"The grant counts from {clock.iso(row.effective_from)}"))
+    if row.team is not None:
+        links.append(Link("team", bool(row.in_team), f"The person is in the team {row.team}"))
+    elif not row.same_membership:
+        links.append(Link("membership", False, "The grant belongs to a former membership"))
+    if row.account_group is not None:
+        links.append(Link("group", bool(row.in_group), f"The account is in the group {row.account_group}"))
+    elif not row.same_stay:
+        links.append(Link("account", False, "The grant belongs to a former stay of the account in the organization"))
+    if row.scope.startswith("org_"):
+        links.append(Link("scope", True, "Held on the organization, it reaches every account"))
+    return links
+
+
+def _would_change(allowed: bool, chain: Sequence[Path], roles: Sequence[str], scope: Scope) -> tuple[str, ...]:
+    if allowed:
+        counting = [path for path in chain if path.counts]
+        ends = " and ".join(f"ending {path.grant_id or 'the ownership'} ({path.role})" for path in counting)
+        return (f"It would be lost by {ends}.",)
+    broken = [[link.says for link in path.links if not link.holds] for path in chain]
+    mended = [f"It would be held if this were so: {'; '.join(says)}." for says in broken]
+    if not roles:
+        return ("No role of this organization gives it.",)
+    return (*mended, f"It would be held with one of these roles at {scope.id}: {', '.join(roles)}.")

@@ -1,0 +1,231 @@
+"""Invitations: a link for one address, with roles; single use, 10 days, revocable, checked again when accepted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from sqlalchemy import ColumnElement, CursorResult, select, update
+
+from idp.audit import trail
+from idp.audit.trail import Actor
+from idp.organizations import authority, domains, grants, locking, memberships, scopes
+from idp.organizations.effective import Context
+from idp.organizations.grants import Grantee, Wanted
+from idp.organizations.memberships import NewMember
+from idp.organizations.models import Invitation, InvitationGrant, Membership
+from idp.organizations.scopes import Scope
+from idp.platform import bearer, clock, database
+from idp.platform.errors import NotFound, Refusal
+from idp.users import names
+
+LIFETIME = 10 * clock.DAY
+PREFIX = "cinv_"
+
+
+class InvitationVoid(Refusal):
+    """The link is unknown, used, revoked, too old, for another address, or its maker may no longer give the roles."""
+
+    code = "invitation_void"
+    status = 410
+    title = "This invitation cannot be used"
+    remedy = "Sign in with the invited address, or ask whoever invited you for a new invitation."
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A role at a scope that an invitation brings."""
+
+    role: str
+    scope: Scope
+
+
+def invite(organization_id: str, address: str, offered: Sequence[Offered], *, by: Actor) -> tuple[Invitation, str]:
+    """Invite whoever proves `address`; the invitation and the token for its link, which is shown this once.
+
+    Takes `members.write` on the organization, or on every account that the roles are for; and being able to give
+    each role. An open invitation to the same address is replaced: its link dies.
+    """
+    locking.lock_open(organization_id)
+    _require_may_invite(organization_id, offered, by)
+    parsed = names.parse_address(address)
+    for before in _open(organization_id, Invitation.address_key == parsed.key):
+        _settle(before, "replaced")
+    token = bearer.mint(PREFIX)
+    invitation = Invitation(
+        organization_id=organization_id,
+        address=parsed.address,
+        address_key=parsed.key,
+        token_digest=bearer.digest(token),
+        invited_by_kind=by.kind,
+        invited_by=by.id,
+        expires_at=clock.now() + LIFETIME,
+    )
+    database.session().add(invitation)
+    database.session().flush()
+    _add_grants(invitation, offered)
+    said = [{"role": one.role, "scope": one.scope.id} for one in offered]
+    trail.record(
+        "invitation.created",
+        by=by,
+        subject=invitation.id,
+        organization=organization_id,
+        after=said,
+        email=parsed.address,
+    )
+    return invitation, token
+
+
+def accept(token: str, *, by: Actor) -> Membership:
+    """The person `by` joins: with the invited address proven, once, while its maker may still give the roles.
+
+    Raises `InvitationVoid` for every reason why not; then the invitation is as it was.
+    """
+    invitation = _presented(token)
+    organization_id = invitation.organization_id
+    locking.lock_open(organization_id)
+    _spend(invitation)
+    if by.kind != "user" or not domains.has_proven(by.id, invitation.address_key, organization_id):
+        raise InvitationVoid
+    maker = Actor(invitation.invited_by_kind, invitation.invited_by)
+    if maker == by:
+        raise InvitationVoid("Nobody can accept an invitation of their own.")
+    wanted = _wanted(invitation)
+    try:
+        _require_may_invite(organization_id, [Offered(role, scope) for role, scope in wanted], maker)
+    except Refusal as refusal:
+        raise InvitationVoid from refusal
+    member = _join(organization_id, by)
+    grantee = Grantee("member", member.id)
+    grants.grant_many([Wanted(grantee, role, scope) for role, scope in wanted], by=maker, source="invitation")
+    invitation.member_id = member.id
+    trail.record("invitation.accepted", by=by, subject=invitation.id, organization=organization_id, after=member.id)
+    return member
+
+
+def revoke(organization_id: str, invitation_id: str, *, by: Actor) -> None:
+    """Void an open invitation; a settled one stays as it is. Takes what making it took."""
+    locking.lock(organization_id)
+    invitation = find(organization_id, invitation_id)
+    _require_may_invite(organization_id, [Offered(*one) for one in _wanted(invitation)], by)
+    if invitation.outcome is None:
+        _revoke(invitation, by)
+
+
+def revoke_for(scope: Scope, *, by: Actor) -> None:
+    """Void the open invitations that bring a role at `scope`: it is going away."""
+    where = (
+        InvitationGrant.placement_id == scope.placement_id
+        if scope.placement_id
+        else InvitationGrant.account_group_id == scope.account_group_id
+    )
+    named = select(InvitationGrant.invitation_id).where(where)
+    for invitation in _open(scope.organization_id, Invitation.id.in_(named)):
+        _revoke(invitation, by)
+
+
+def revoke_for_role(organization_id: str, role_id: str, *, by: Actor) -> None:
+    """Void the open invitations that bring this role: it is going away."""
+    named = select(InvitationGrant.invitation_id).where(InvitationGrant.role_id == role_id)
+    for invitation in _open(organization_id, Invitation.id.in_(named)):
+        _revoke(invitation, by)
+
+
+def find(organization_id: str, invitation_id: str) -> Invitation:
+    """The invitation of this organization, settled or not. Raises `NotFound`."""
+    statement = select(Invitation).where(Invitation.organization_id == organization_id, Invitation.id == invitation_id)
+    found = database.session().scalars(statement).first()
+    if found is None:
+        raise NotFound("There is no such invitation.")
+    return found
+
+
+def in_organization(organization_id: str) -> Sequence[Invitation]:
+    """The open invitations of this organization, oldest first."""
+    return _open(organization_id)
+
+
+def _require_may_invite(organization_id: str, offered: Sequence[Offered], by: Actor) -> None:
+    """`members.write` on the organization; or on each account, when every role is for one."""
+    whole = Context(organization_id)
+    contexts = {one.scope.context if one.scope.account_id else whole for one in offered} or {whole}
+    for context in sorted(contexts, key=str):
+        authority.require(by, "members.write", context)
+    known = grants.roles_of(organization_id, {one.role for one in offered})
+    for one in offered:
+        authority.require_may_grant(by, known[one.role], one.scope)
+
+
+def _open(organization_id: str, *conditions: ColumnElement[bool]) -> Sequence[Invitation]:
+    statement = select(Invitation).where(
+        Invitation.organization_id == organization_id,
+        Invitation.outcome.is_(None),
+        Invitation.expires_at > clock.now(),
+        *conditions,
+    )
+    return database.session().scalars(statement.order_by(Invitation.id)).all()
+
+
+def _settle(invitation: Invitation, outcome: str) -> None:
+    invitation.outcome, invitation.settled_at = outcome, clock.now()
+
+
+def _revoke(invitation: Invitation, by: Actor) -> None:
+    _settle(invitation, "revoked")
+    trail.record("invitation.revoked", by=by, subject=invitation.id, organization=invitation.organization_id)
+
+
+def _presented(token: str) -> Invitation:
+    statement = select(Invitation).where(Invitation.token_digest == bearer.digest(token))
+    found = database.session().scalars(statement).first()
+    if found is None:
+        raise InvitationVoid
+    return found
+
+
+def _spend(invitation: Invitation) -> None:
+    """Settle it as accepted, if it is still open: of two acceptances at once the database lets one through."""
+    database.session().flush()
+    result = database.session().execute(
+        update(Invitation)
+        .where(Invitation.id == invitation.id, Invitation.outcome.is_(None), Invitation.expires_at > clock.now())
+        .values(outcome="accepted", settled_at=clock.now())
+    )
+    if cast("CursorResult[object]", result).rowcount != 1:
+        raise InvitationVoid
+    database.session().refresh(invitation)
+
+
+def _add_grants(invitation: Invitation, offered: Sequence[Offered]) -> None:
+    known = grants.roles_of(invitation.organization_id, {one.role for one in offered})
+    for one in offered:
+        database.session().add(
+            InvitationGrant(
+                organization_id=invitation.organization_id,
+                invitation_id=invitation.id,
+                role_owner=known[one.role].owner,
+                role_id=known[one.role].id,
+                role_key=one.role,
+                placement_id=one.scope.placement_id or None,
+                account_group_id=one.scope.account_group_id or None,
+            )
+        )
+
+
+def _wanted(invitation: Invitation) -> list[tuple[str, Scope]]:
+    rows = database.session().scalars(
+        select(InvitationGrant).where(InvitationGrant.invitation_id == invitation.id).order_by(InvitationGrant.id)
+    )
+    return [
+        (row.role_key, scopes.of_grant(invitation.organization_id, row.placement_id, row.account_group_id))
+        for row in rows
+    ]
+
+
+def _join(organization_id: str, by: Actor) -> Membership:
+    """The person's membership, made or accepted; a suspended one stays suspended, and the invitation void."""
+    if by.id not in memberships.of_users(organization_id, [by.id]):
+        memberships.take_in(organization_id, [NewMember(by.id)], by=by, source="invitation")
+    member = memberships.of_user(organization_id, by.id)
+    if memberships.status_of(member) == "suspended":
+        raise InvitationVoid
+    return memberships.accept(organization_id, by=by)

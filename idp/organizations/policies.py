@@ -1,0 +1,86 @@
+"""What an organization demands of everyone who enters it."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from idp.audit import trail
+from idp.audit.trail import Actor
+from idp.organizations import authority, locking
+from idp.organizations.effective import Context
+from idp.organizations.models import Policy
+from idp.platform import database
+from idp.platform.errors import Invalid
+
+METHODS = ("password", "passkey", "totp", "email_code", "recovery_code", "sso")
+MAX_COOLING_OFF = 48 * 3600
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """Demands of one organization; every lifetime in seconds.
+
+    `mfa`: `off`, `optional`, `required`; `privileged`: the level that privileged roles take (`aal1`, `aal2`, `phr`);
+    `guests`: members without an address in a proven domain: `mfa`, `any`, `sso_only`; `methods`: allowed ways to
+    prove oneself; `cooling_off`: how long a sensitive role waits before it counts (0 to 48 hours).
+    """
+
+    mfa: str = "optional"
+    privileged: str = "aal1"
+    guests: str = "mfa"
+    methods: tuple[str, ...] = METHODS
+    session_idle: int = 28_800
+    session_max: int = 86_400
+    cooling_off: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("mfa", self.mfa, ("off", "optional", "required"))
+        _one_of("privileged", self.privileged, ("aal1", "aal2", "phr"))
+        _one_of("guests", self.guests, ("mfa", "any", "sso_only"))
+        for method in self.methods:
+            _one_of("methods", method, METHODS)
+        if not self.methods:
+            raise Invalid("At least one way to sign in must be allowed.", field="methods")
+        _between("session_idle", self.session_idle, 60, 28_800)
+        _between("session_max", self.session_max, self.session_idle, 86_400)
+        _between("cooling_off", self.cooling_off, 0, MAX_COOLING_OFF)
+
+
+NAMES = tuple(field.name for field in fields(PolicySettings))
+
+
+def of(organization_id: str) -> PolicySettings:
+    """The policy of the organization; the defaults where it has said nothing."""
+    stored = database.session().get(Policy, organization_id)
+    if stored is None:
+        return PolicySettings()
+    values = json.loads(stored.settings_json)
+    return PolicySettings(**values | {"methods": tuple(values.get("methods", METHODS))})
+
+
+def change(organization_id: str, wanted: PolicySettings, *, by: Actor) -> bool:
+    """Let `wanted` be the policy; whether that changed anything. Takes `policies.write` on the organization."""
+    locking.lock_open(organization_id)
+    authority.require(by, "policies.write", Context(organization_id))
+    before = of(organization_id)
+    if before == wanted:
+        return False
+    database.session().merge(Policy(organization_id=organization_id, settings_json=json.dumps(asdict(wanted))))
+    trail.record(
+        "organization.policy.changed",
+        by=by,
+        subject=organization_id,
+        organization=organization_id,
+        before=before,
+        after=wanted,
+    )
+    return True
+
+
+def _one_of(field: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise Invalid(f"{field} must be one of {', '.join(known)}.", field=field)
+
+
+def _between(field: str, value: int, least: int, most: int) -> None:
+    if isinstance(value, bool) or not least <= value <= most:
+        raise Invalid(f"{field} must be a number from {least} to {most}.", field=field)
