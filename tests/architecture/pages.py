@@ -5,6 +5,7 @@
 
 import ast
 import sys
+import textwrap
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ def security_page() -> str:
         "tests goes red when the check behind its rule is taken out.",
     ]
     for rule in rules():
-        lines += ["", f"## {rule.id} ({rule.severity})", "", rule.holds, ""]
+        lines += ["", f"## {rule.id} ({rule.severity})", "", textwrap.fill(rule.holds, 118), ""]
         lines += [f"- `{test}`" for test in tests.get(rule.id, [])]
     return "\n".join(lines) + "\n"
 
