@@ -1,4 +1,4 @@
-"""The generated pages: which tests guard which security rule, and what every setting means.
+"""The generated pages: which tests guard which security rule, what settings and audit events mean.
 
 `python -m tests.architecture.pages` writes them; with `--check` it fails when one is not what it would write.
 """
@@ -12,8 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from idp.audit.events import EVENTS
+from idp.platform.configuration import FILE_ONLY, variable
+from idp.platform.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 SECURITY = ROOT / "docs" / "security.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,35 @@ def security_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def operations_page() -> str:
+    """`docs/operations.md` with its generated parts as they should be."""
+    page = OPERATIONS.read_text("utf-8")
+    for name, table in (("settings", _settings()), ("events", _events())):
+        before, _, rest = page.partition(f"<!-- {name} -->\n")
+        _, _, after = rest.partition(f"<!-- /{name} -->\n")
+        page = f"{before}<!-- {name} -->\n" + "\n".join(table) + f"\n<!-- /{name} -->\n{after}"
+    return page
+
+
+def _settings() -> list[str]:
+    rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else str(field.default or "")
+        shown = name if name in FILE_ONLY else variable(name)
+        rows.append(
+            f"| `{shown}` | {default} | {' '.join((field.description or '').split())} |".replace("|  |", "| – |")
+        )
+    return rows
+
+
+def _events() -> list[str]:
+    rows = ["| Event | What it says |", "|---|---|"]
+    return rows + [f"| `{event}` | {sentence} |" for event, sentence in EVENTS.items()]
+
+
 def pages() -> dict[Path, str]:
     """Every generated page, and what it should say."""
-    return {SECURITY: security_page()}
+    return {SECURITY: security_page(), OPERATIONS: operations_page()}
 
 
 def main(*arguments: str) -> int:
