@@ -89,11 +89,9 @@ def operations_page() -> str:
 def _settings() -> list[str]:
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "required" if field.is_required() else str(field.default or "")
+        default = "required" if field.is_required() else str(field.default or "") or "none"
         shown = name if name in FILE_ONLY else variable(name)
-        rows.append(
-            f"| `{shown}` | {default} | {' '.join((field.description or '').split())} |".replace("|  |", "| – |")
-        )
+        rows.append(f"| `{shown}` | {default} | {' '.join((field.description or '').split())} |")
     return rows
 
 
