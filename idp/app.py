@@ -10,12 +10,44 @@ import idp.keys.models
 import idp.organizations.models
 import idp.platform.jobs
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
-from idp.platform import database
-from idp.platform.settings import Settings
+from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
+from idp.platform.gate import Gate
+from idp.platform.lane import Lane
+from idp.platform.settings import Settings, configure
 
 
 def create_app(settings: Settings) -> Flask:
-    """The provider as a WSGI application."""
-    app = Flask("idp")
+    """The provider as a WSGI application.
+
+    Nothing is asked of the database here: migrations may not have run yet. Raises `access.Undeclared` when a route
+    does not say what it needs of its caller.
+    """
+    logging.configure(settings.log_format, messages=settings.development)
+    app = Flask("idp", static_folder=None, template_folder=str(resources.folder("templates")))
+    app.config.update(
+        SERVER_NAME=hosts.authority(settings.issuer),
+        PREFERRED_URL_SCHEME=settings.issuer.partition(":")[0],
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+        TRAP_BAD_REQUEST_ERRORS=False,
+    )
+    app.debug = False  # whatever the environment says (HTT-06)
+    configure(app, settings)
     database.init(app, settings.database_url)
+    vault.init(app, settings.secret_key)
+    _stand_at_the_door(app, settings)
+    _open_rooms(app)
+    access.check(app)
     return app
+
+
+def _stand_at_the_door(app: Flask, settings: Settings) -> None:
+    """What every request passes: the gate, then the lane, then Flask."""
+    app.extensions["canopy_lane"] = inner = Lane(app.wsgi_app)
+    app.wsgi_app = Gate(app, inner, settings)  # type: ignore[method-assign]
+    pages.init(app)
+    doors.init(app)
+    health.init(app)
+
+
+def _open_rooms(app: Flask) -> None:
+    """One line a room that serves anything, or that has to be told of the application."""

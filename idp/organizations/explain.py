@@ -197,7 +197,7 @@ def _standing(holder: Holder, scope: Scope, moment: Moment) -> tuple[Link, ...]:
         _values(holder, scope, moment),
     )
     return tuple(
-        Link(about, bool(holds), says) for (about, says, _), holds in zip(asked, row.tuples().one(), strict=True)
+        Link(about, bool(holds), says) for (about, says, _), holds in zip(asked, row.one(), strict=True)
     )
 
 
@@ -249,7 +249,7 @@ def _candidates(roles: frozenset[str], holder: Holder, scope: Scope, moment: Mom
     statement = _CANDIDATES.where(RoleGrant.role_key.in_(roles))
     best: dict[str, _Candidate] = {}
     for row in database.session().execute(statement, _values(holder, scope, moment)):
-        found = _Candidate(*row._tuple())
+        found = _Candidate(*row)
         if found.id not in best or found.holding > best[found.id].holding:
             best[found.id] = found
     return list(best.values())

@@ -57,7 +57,7 @@ def possessions(holder: Holder, organization_id: str, instant: int) -> Possessio
     member = member_of().cte("member")
     found: dict[tuple[str, str], list[tuple[int, int]]] = {}
     session = database.session()
-    for key, scope, accounts, begins, ends in session.execute(_spread(holders(member)), values).tuples():
+    for key, scope, accounts, begins, ends in session.execute(_spread(holders(member)), values):
         span = (max(begins, instant), clock.FOREVER if ends is None else ends)
         found.setdefault((key, scope), []).append(span)
         if accounts:

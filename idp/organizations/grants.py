@@ -195,7 +195,7 @@ def _require_grantees(organization_id: str, wanted: Collection[Grantee]) -> dict
     usable = select(Client.id, Client.owner).where(
         Client.id.in_(ids), Client.owner.in_([OPERATOR, organization_id]), Client.ended_at.is_(None)
     )
-    owners = {client_id: owner for client_id, owner in session.execute(usable).tuples()}  # noqa: C416 typed rows
+    owners = {client_id: owner for client_id, owner in session.execute(usable)}  # noqa: C416 typed rows
     if missing := ids - set(owners):
         raise NotFound(f"There is no client {min(missing)!r} for this organization.")
     return owners

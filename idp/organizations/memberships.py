@@ -104,7 +104,7 @@ def of_users(organization_id: str, user_ids: Collection[str]) -> dict[str, str]:
             Membership.user_id.in_(some),
             Membership.ended_at.is_(None),
         )
-        found |= dict(list(database.session().execute(statement).tuples()))
+        found |= dict(list(database.session().execute(statement)))
     return found
 
 

@@ -66,12 +66,12 @@ def require_not_owner(member: Membership) -> None:
         raise OwnerStays
 
 
-def require_owns_nothing(user_id: str) -> None:
-    """Raise `OwnerStays`, naming no organization, when the person owns one: they cannot be disabled or deleted."""
+def require_owns_nothing(user: User, _: Actor) -> None:
+    """A step of `lifecycle.before_disabling`: raise `OwnerStays`, naming no organization, when the person owns one."""
     owns = (
         select(Ownership.id)
         .join(Membership, Membership.id == Ownership.member_id)
-        .where(Membership.user_id == user_id, Ownership.ended_at.is_(None))
+        .where(Membership.user_id == user.id, Ownership.ended_at.is_(None))
     )
     if database.session().execute(owns).first():
         raise OwnerStays

@@ -25,7 +25,7 @@ def declared(names: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         .where(Api.ended_at.is_(None), ApiPermission.ended_at.is_(None), ApiPermission.name.in_({n for _, n in names}))
     )
     return frozenset(
-        (audience, name) for audience, name in rows.tuples() if (audience, name) in names or ("", name) in names
+        (audience, name) for audience, name in rows if (audience, name) in names or ("", name) in names
     )
 
 
@@ -59,7 +59,7 @@ def _of_built_in(key: str) -> frozenset[HeldPermission]:
         .join(holder, holder.api_id == Api.id)
         .where(Api.ended_at.is_(None), holder.ended_at.is_(None), holder.role_key == key)
     )
-    return frozenset(HeldPermission(*row) for row in rows.tuples())
+    return frozenset(HeldPermission(*row) for row in rows)
 
 
 def _of_custom(role_id: str) -> frozenset[HeldPermission]:
@@ -70,4 +70,4 @@ def _of_custom(role_id: str) -> frozenset[HeldPermission]:
         .join(Api, and_(Api.id == ApiPermission.api_id, or_(listed.audience == "", listed.audience == Api.audience)))
         .where(Api.ended_at.is_(None), listed.ended_at.is_(None), listed.role_id == role_id)
     )
-    return frozenset(HeldPermission(*row) for row in rows.tuples())
+    return frozenset(HeldPermission(*row) for row in rows)
