@@ -346,7 +346,7 @@ def forget_secrets(environ: MutableMapping[str, str]) -> None:
         environ.pop(variable(name), None)
 
 
-def use(app: Flask, settings: Settings) -> None:
+def configure(app: Flask, settings: Settings) -> None:
     """Let `settings()` answer with `settings` while `app` is the current application."""
     app.extensions["canopy_settings"] = settings
 

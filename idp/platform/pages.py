@@ -1,0 +1,36 @@
+"""Pages: how templates are rendered, and what each of them may use without being handed it."""
+
+from typing import Any
+
+from flask import Flask, current_app
+from jinja2 import StrictUndefined
+
+from idp.platform import assets, clock, i18n
+from idp.platform.calls import HTML, Answer
+
+PRODUCT = "Canopy"
+"""The name that pages show where no organization and no application is concerned."""
+
+
+def init(app: Flask) -> None:
+    """Give the templates of `app` translations, languages and static files; an unknown name in one is an error."""
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = app.jinja_env
+    environment.add_extension("jinja2.ext.i18n")
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals.update(
+        asset=assets.path_of,
+        instant=i18n.instant,
+        iso=clock.iso,
+        language=i18n.locale,
+        direction=i18n.direction,
+        languages=lambda: i18n.wish().alternatives(),
+        product=PRODUCT,
+    )
+
+
+def page(template: str, status: int = 200, **values: Any) -> Answer:
+    """`template` with `values`, in the language of the request; needs no request of Flask's."""
+    html = current_app.jinja_env.get_template(template).render(values)
+    return Answer(status, html.encode(), HTML, (("Vary", "Cookie, Accept-Language"),))
