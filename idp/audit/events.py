@@ -103,6 +103,7 @@ EVENTS: dict[str, str] = {
     "api.deleted": "An API was withdrawn.",
     # keys
     "key.created": "A signing key was made.",
+    "key.imported": "A signing key was brought along by an operator.",
     "key.rotated": "A younger signing key took over.",
     "key.retired": "A signing key left the key set.",
     "key.withdrawn": "A signing key was withdrawn at once: what it signed is refused.",

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.util import base64_to_int
 
 from idp.platform import database
 from idp.platform.errors import Invalid
@@ -146,7 +147,7 @@ def _loaded(alg: str, private_key: str | Mapping[str, object]) -> tuple[object, 
     if isinstance(private_key, str) and not private_key.lstrip().startswith("{"):
         return load_pem_private_key(private_key.encode(), None), {}
     said = dict(json.loads(private_key) if isinstance(private_key, str) else private_key)
-    if _KINDS[alg] is RSAKey and len(str(said.get("n"))) < RSA_BITS // 6:
+    if _KINDS[alg] is RSAKey and base64_to_int(str(said.get("n"))).bit_length() < RSA_BITS:
         raise ValueError("too short")
     return _imported(alg, said).private_key, said
 

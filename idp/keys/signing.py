@@ -2,8 +2,8 @@
 
 What a process remembers is read again when it is older than `FRESH_FOR` or when the change feed says that something
 was taken away since. So a withdrawn key is refused on every node within seconds, without a restart (JWT-08), and a
-new one is known everywhere long before it signs. Ages are measured on the monotonic clock: setting the time does not
-make a memory young.
+new one is known everywhere long before it signs. Ages are measured on the monotonic clock, so that setting the time
+does not make a memory young; and on the other one, because the first stands still while a machine is suspended.
 
 A row is believed as far as its sealed half bears it out: who can only write to the database can neither put a key of
 their own there nor let one serve another purpose.
@@ -125,10 +125,15 @@ class Opened:
 
 @dataclass(frozen=True)
 class Known:
-    """The keys as read at `read_at` (monotonic seconds), by kid."""
+    """The keys by kid, as read at `read_at`: seconds of the monotonic clock, and the instant."""
 
-    read_at: float
+    read_at: tuple[float, int]
     rows: Mapping[str, Row]
+
+    def is_younger_than(self, seconds: float) -> bool:
+        """Whether, by either clock, less than that has passed."""
+        ticked, at = self.read_at
+        return clock.monotonic() - ticked < seconds and abs(clock.now() - at) < seconds * clock.SECOND
 
     def signer(self, slot: Slot) -> Row | None:
         """The row of the key that signs for `slot` now."""
@@ -151,7 +156,7 @@ class _Memory:
     """What one application remembers of its keys."""
 
     def __init__(self) -> None:
-        self.known = Known(-math.inf, {})
+        self.known = Known((-math.inf, 0), {})
         self.opened: dict[str, Opened] = {}
 
 
@@ -176,9 +181,10 @@ _ROWS = Prepared(
 def known(age: float = FRESH_FOR) -> Known:
     """The keys as they were at most `age` seconds ago, read again where need be."""
     remembered = memory.of(_Memory)
-    if clock.monotonic() - remembered.known.read_at < age:
+    if remembered.known.is_younger_than(age):
         return remembered.known
-    latest = Known(clock.monotonic(), {row.kid: row for row in _ROWS.all(at=clock.now())})
+    read_at = clock.monotonic(), clock.now()
+    latest = Known(read_at, {row.kid: row for row in _ROWS.all(at=clock.now())})
     if not database.is_writing():  # what may yet be rolled back is nobody else's business
         _remember(remembered, latest)
     return latest
