@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
 from idp.clients import declaration
-from idp.clients.declaration import HOLDERS_OF_ALL, RoleFile
+from idp.clients.declaration import EVERY_MEMBER, HOLDERS_OF_ALL, RoleFile
 from idp.clients.models import Api, ApiPermission, ApiPermissionHolder, ApiScope
 from idp.feed import losses
 from idp.platform import clock, database, identifiers
@@ -93,8 +93,9 @@ def declare_own(declared: RoleFile, audience: str, *, by: Actor = SYSTEM) -> Api
     Done at every start; nodes that start at once wait for one another, and asking twice changes nothing.
     """
     _take_turn()
-    holdings = frozenset(holding for name in declared.permissions for holding in _named_by(declared, name))
-    own = _Declared({}, dict.fromkeys(declared.permissions, 0), holdings)
+    holdings = {holding for name in declared.permissions for holding in _named_by(declared, name)}
+    holdings |= {_Holding(name, EVERY_MEMBER, 1, 1) for name in declared.every_member}
+    own = _Declared({}, dict.fromkeys(declared.permissions, 0), frozenset(holdings))
     api = _become(audience, "Canopy", own, by=by)
     for other in everything():
         if other.audience != audience:
@@ -251,9 +252,11 @@ def _become(audience: str, name: str, wanted: _Declared, *, by: Actor, id: str =
 def _make(audience: str, name: str, given: str) -> Api:
     if given and not identifiers.is_one("api", given):
         raise Invalid("the id of an API is api_ and up to 64 letters, digits, '-' and '_'", field="id")
+    if given and database.session().get(Api, given) is not None:
+        raise Conflict(f"there is or was an API with the id {given}")
     api = Api(id=given or identifiers.api(), audience=audience, name=name)
-    with database.or_refuse(Conflict(f"there is or was an API with the id {api.id}")):
-        database.session().add(api)
+    database.session().add(api)
+    database.session().flush()
     return api
 
 

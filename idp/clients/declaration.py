@@ -19,6 +19,9 @@ from idp.platform.errors import Invalid
 HOLDERS_OF_ALL = ("super_admin", "admin")
 """The built-in roles that hold everything at every audience but the issuer's own."""
 
+EVERY_MEMBER = ""
+"""Stands, among the holders of a permission, for every active member: no role has an empty key."""
+
 _PERMISSION = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _ROLE = re.compile(r"(?!x_)[a-z][a-z0-9_]{0,31}")
 _DEMANDS = frozenset({"", "aal1", "aal2", "phr"})
@@ -152,9 +155,14 @@ def _role(key: str, value: object, words: _Words, keys: frozenset[str]) -> RoleD
         _may_grant(f"{place}.may_grant", fields.get("may_grant", []), keys),
         sensitive,
         demands,
-        live=words.spell(f"{place}.live", fields.get("allow", fields.get("live"))),
-        sandbox=words.spell(f"{place}.sandbox", fields.get("allow", fields.get("sandbox"))),
+        live=_allowed(place, fields, "live", words),
+        sandbox=_allowed(place, fields, "sandbox", words),
     )
+
+
+def _allowed(place: str, fields: Mapping[str, object], mode: str, words: _Words) -> frozenset[str]:
+    name = "allow" if "allow" in fields else mode
+    return words.spell(f"{place}.{name}", fields.get(name))
 
 
 def _may_grant(place: str, value: object, keys: frozenset[str]) -> str:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from idp.clients.declaration import EVERY_MEMBER
 from idp.clients.models import Api, ApiPermission, ApiPermissionHolder, Client
 from idp.feed.positions import head_of_feed
 from idp.organizations.conditions import (
@@ -305,24 +306,33 @@ def _roles_statement() -> Select[tuple[object, ...]]:
     ).select_from(always.outerjoin(granted, true()))
 
 
-def _permissions_statement() -> Select[tuple[str, str, int, int]]:
-    """Built-in roles hold what an API declares for them; custom roles hold what they list and the API declares."""
+def _permissions_statement() -> Select[str, str, int, int]:
+    """Built-in roles hold what an API declares for them; custom roles hold what they list and the API declares.
+
+    What every member may stands among the holders under an empty key: on the organization, and in an account that the
+    person may enter because some role is effective there.
+    """
     audience = bindparam("audience", type_=Text)
-    granted = _granted(_step("member", member_of()), _place())
+    member = _step("member", member_of())
+    granted = _granted(member, _place())
+    enters = or_(and_(ACCOUNT == "", GROUP == ""), select(granted.c.key).exists())
+    built_in_keys = union_all(
+        select(granted.c.key).where(granted.c.role_owner == BUILT_IN),
+        select(literal(EVERY_MEMBER)).select_from(member).where(enters),
+    ).cte("built_in_keys")
     asked = and_(or_(audience == "", Api.audience == audience), is_open(Api))
     built_in = (
         select(Api.audience, ApiPermissionHolder.permission, ApiPermissionHolder.live, ApiPermissionHolder.sandbox)
-        .select_from(granted)
+        .select_from(built_in_keys)
         .join(Api, asked)
         .join(
             ApiPermissionHolder,
             and_(
                 ApiPermissionHolder.api_id == Api.id,
-                ApiPermissionHolder.role_key == granted.c.key,
+                ApiPermissionHolder.role_key == built_in_keys.c.key,
                 is_open(ApiPermissionHolder),
             ),
         )
-        .where(granted.c.role_owner == BUILT_IN)
     )
     custom = (
         select(Api.audience, RolePermission.permission, RolePermission.live, RolePermission.sandbox)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, exists, func, or_, select
 
+from idp.clients.declaration import EVERY_MEMBER
 from idp.clients.models import Api, ApiPermission, ApiPermissionHolder, Client
 from idp.organizations import conditions
 from idp.organizations.conditions import ACCOUNT, CLIENT, GROUP, ORGANIZATION, USER, is_open
@@ -75,13 +76,14 @@ def explain(holder: Holder, asked: str, scope: Scope, when: Moment | None = None
     standing = _standing(holder, scope, moment)
     paths = [
         *_by_ownership(standing, roles, holder, scope, moment),
+        *_by_membership(standing, roles, holder, scope, moment),
         *(_path(row, standing) for row in _candidates(roles, holder, scope, moment)),
     ]
     allowed = _holds(holder, asked, scope, moment)
     if allowed != any(path.counts for path in paths):
         raise RuntimeError(f"the chain disagrees with the verdict: {asked} at {scope.id}")
     chain = tuple(sorted(paths, key=lambda path: not path.counts))
-    return Explanation(allowed, chain, _would_change(allowed, chain, sorted(roles), scope))
+    return Explanation(allowed, chain, _would_change(allowed, chain, sorted(roles - {EVERY_MEMBER}), scope))
 
 
 def _holds(holder: Holder, asked: str, scope: Scope, moment: Moment) -> bool:
@@ -196,9 +198,7 @@ def _standing(holder: Holder, scope: Scope, moment: Moment) -> tuple[Link, ...]:
         select(*(condition.label(f"c{number}") for number, (_, _, condition) in enumerate(asked))),
         _values(holder, scope, moment),
     )
-    return tuple(
-        Link(about, bool(holds), says) for (about, says, _), holds in zip(asked, row.one(), strict=True)
-    )
+    return tuple(Link(about, bool(holds), says) for (about, says, _), holds in zip(asked, row.one(), strict=True))
 
 
 # The ways that could lead there
@@ -242,6 +242,19 @@ class _Candidate:
         """How many of its own conditions hold."""
         own = (self.open, self.begun, self.unexpired, self.same_membership, self.in_team, self.in_group, self.same_stay)
         return sum(map(bool, own))
+
+
+def _by_membership(
+    standing: Sequence[Link], roles: frozenset[str], holder: Holder, scope: Scope, moment: Moment
+) -> list[Path]:
+    """What every member may: on the organization, and in what they may enter."""
+    if EVERY_MEMBER not in roles or not holder.user_id:
+        return []
+    links = standing
+    if scope.account_id or scope.account_group_id:
+        enters = bool(effective_roles(holder, scope.context, moment).held)
+        links = (Link("role", enters, "Some role is effective there"), *standing)
+    return [Path(EVERY_MEMBER, "", "membership", all(link.holds for link in links), tuple(links))]
 
 
 def _candidates(roles: frozenset[str], holder: Holder, scope: Scope, moment: Moment) -> list[_Candidate]:
@@ -330,7 +343,7 @@ def _links(row: _Candidate) -> list[Link]:
 def _would_change(allowed: bool, chain: Sequence[Path], roles: Sequence[str], scope: Scope) -> tuple[str, ...]:
     if allowed:
         counting = [path for path in chain if path.counts]
-        ends = " and ".join(f"ending {path.grant_id or 'the ownership'} ({path.role})" for path in counting)
+        ends = " and ".join(f"ending {path.grant_id or f'the {path.source}'}" for path in counting)
         return (f"It would be lost by {ends}.",)
     broken = [[link.says for link in path.links if not link.holds] for path in chain]
     mended = [f"It would be held if this were so: {'; '.join(says)}." for says in broken]

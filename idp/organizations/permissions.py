@@ -24,9 +24,7 @@ def declared(names: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         .join(ApiPermission, ApiPermission.api_id == Api.id)
         .where(Api.ended_at.is_(None), ApiPermission.ended_at.is_(None), ApiPermission.name.in_({n for _, n in names}))
     )
-    return frozenset(
-        (audience, name) for audience, name in rows if (audience, name) in names or ("", name) in names
-    )
+    return frozenset((audience, name) for audience, name in rows if (audience, name) in names or ("", name) in names)
 
 
 def is_privileged(allowed: Collection[HeldPermission]) -> bool:
