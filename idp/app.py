@@ -10,10 +10,13 @@ import idp.keys.models
 import idp.organizations.models
 import idp.platform.jobs
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
+from idp.clients import apis, declaration
+from idp.organizations import memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
 from idp.platform.lane import Lane
-from idp.platform.settings import Settings, configure
+from idp.platform.settings import Settings, configure, settings
+from idp.users import lifecycle
 
 
 def create_app(settings: Settings) -> Flask:
@@ -49,5 +52,19 @@ def _stand_at_the_door(app: Flask, settings: Settings) -> None:
     health.init(app)
 
 
+def start() -> None:
+    """Make the rows that come with this release: the issuer's own permissions, and the built-in roles.
+
+    Run before the first request of every process, once migrations have run; asking twice changes nothing, and nodes
+    that start at once wait for one another.
+    """
+    with database.writing():
+        declared = declaration.shipped()
+        apis.declare_own(declared, settings().issuer)
+        roles.start_built_in(declared)
+
+
 def _open_rooms(app: Flask) -> None:
-    """One line a room that serves anything, or that has to be told of the application."""
+    """One line a room that serves anything, or that has to be told of the application or of another room."""
+    lifecycle.before_disabling(ownership.require_owns_nothing)
+    lifecycle.before_deleting(memberships.leave_everywhere)

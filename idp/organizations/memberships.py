@@ -172,6 +172,16 @@ def remove(organization_id: str, member_id: str, *, by: Actor) -> None:
     take_out(member, by=by)
 
 
+def leave_everywhere(user: User, by: Actor) -> None:
+    """A step of `lifecycle.before_deleting`: end every membership of a person who is being deleted."""
+    live = select(Membership).where(Membership.user_id == user.id, Membership.ended_at.is_(None))
+    for organization_id, member_id in [
+        (one.organization_id, one.id) for one in database.session().scalars(live.order_by(Membership.organization_id))
+    ]:
+        locking.lock(organization_id)
+        take_out(find(organization_id, member_id), by=by)
+
+
 def take_out(member: Membership, *, by: Actor) -> None:
     """End a membership without asking who may: for rules that have asked."""
     ownership.end_deputy(member)
