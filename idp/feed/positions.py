@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.sql.selectable import ScalarSelect
 
 from idp.feed.models import Change
-from idp.platform import clock, database
+from idp.platform import clock, database, memory
 
 MARGIN = 120 * clock.SECOND
 """How much longer an entry is kept than any token lives that it may hit: clocks may differ by that much."""
@@ -27,6 +27,23 @@ head_of_feed: ScalarSelect[int] = _HEAD.scalar_subquery()
 def head() -> int:
     """The position of the newest entry that is committed."""
     return database.session().execute(_HEAD).scalar_one()
+
+
+class _Seen:
+    """What this process knows of the head without asking."""
+
+    def __init__(self) -> None:
+        self.head = 0
+
+
+def seen(head: int) -> None:
+    """Remember that the feed has come to `head`: what was read before is then read again before it is gone by."""
+    memory.of(_Seen).head = head
+
+
+def last_seen() -> int:
+    """The head when this process last heard of it; 0 before."""
+    return memory.of(_Seen).head
 
 
 def now() -> int:
