@@ -14,9 +14,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import bindparam, or_, select
 
+from idp.feed import positions
 from idp.keys import lifecycle, material
 from idp.keys.lifecycle import Life
 from idp.keys.material import JoseKey, KeyPair, Slot
@@ -125,15 +127,20 @@ class Opened:
 
 @dataclass(frozen=True)
 class Known:
-    """The keys by kid, as read at `read_at`: seconds of the monotonic clock, and the instant."""
+    """The keys by kid, as read at `read_at` (seconds of the monotonic clock, and the instant).
+
+    `head`: the position of the change feed in the same snapshot.
+    """
 
     read_at: tuple[float, int]
+    head: int
     rows: Mapping[str, Row]
 
     def is_younger_than(self, seconds: float) -> bool:
-        """Whether, by either clock, less than that has passed."""
+        """Whether less than that has passed by either clock, and nothing was taken away since."""
         ticked, at = self.read_at
-        return clock.monotonic() - ticked < seconds and abs(clock.now() - at) < seconds * clock.SECOND
+        is_young = clock.monotonic() - ticked < seconds and abs(clock.now() - at) < seconds * clock.SECOND
+        return is_young and self.head >= positions.last_seen()
 
     def signer(self, slot: Slot) -> Row | None:
         """The row of the key that signs for `slot` now."""
@@ -156,8 +163,12 @@ class _Memory:
     """What one application remembers of its keys."""
 
     def __init__(self) -> None:
-        self.known = Known((-math.inf, 0), {})
+        self.known = Known((-math.inf, 0), 0, {})
         self.opened: dict[str, Opened] = {}
+
+
+def _row_and_head(*columns: Any) -> tuple[Row, int]:
+    return Row(*columns[:-1]), columns[-1]
 
 
 _ROWS = Prepared(
@@ -170,11 +181,12 @@ _ROWS = Prepared(
         SigningKey.activates_at,
         SigningKey.retires_at,
         SigningKey.withdrawn_at,
+        positions.head_of_feed,
     ).where(
         SigningKey.withdrawn_at.is_(None),
         or_(SigningKey.retires_at.is_(None), SigningKey.retires_at > bindparam("at")),
     ),
-    Row,
+    _row_and_head,
 )
 
 
@@ -184,7 +196,8 @@ def known(age: float = FRESH_FOR) -> Known:
     if remembered.known.is_younger_than(age):
         return remembered.known
     read_at = clock.monotonic(), clock.now()
-    latest = Known(read_at, {row.kid: row for row in _ROWS.all(at=clock.now())})
+    read = _ROWS.all(at=clock.now())
+    latest = Known(read_at, max((head for _, head in read), default=0), {row.kid: row for row, _ in read})
     if not database.is_writing():  # what may yet be rolled back is nobody else's business
         _remember(remembered, latest)
     return latest

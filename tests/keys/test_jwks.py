@@ -27,7 +27,6 @@ def published() -> list[dict[str, str]]:
     return keys
 
 
-@pytest.mark.rule("JWT-06")
 def test_the_key_set_holds_public_members_only_and_says_what_each_key_is_for(app: Flask) -> None:
     ensure()
     keys = published()
@@ -39,7 +38,6 @@ def test_the_key_set_holds_public_members_only_and_says_what_each_key_is_for(app
     assert {key["kid"] for key in keys} == {key.kid for key in rotation.listing()}
 
 
-@pytest.mark.rule("JWT-06")
 def test_keys_for_saml_are_not_among_those_that_sign_tokens(app: Flask) -> None:
     ensure(ACCESS)
     with database.writing():
@@ -51,7 +49,6 @@ def _rsa() -> material.JoseKey:
     return material._generated(Slot("saml", "RS256")).jwk
 
 
-@pytest.mark.rule("JWT-06")
 def test_it_may_be_cached_no_longer_than_a_key_is_published_before_it_signs() -> None:
     public, _, seconds = jwks.CACHE_CONTROL.partition(", max-age=")
     assert public == "public"

@@ -290,7 +290,7 @@ def test_nodes_go_on_signing_while_values_are_resealed(node: Node) -> None:
         start()
         reseal()
     with running.app_context():
-        signing.memory.of(signing._Memory).known = signing.Known((-1e9, 0), {})
+        signing.memory.of(signing._Memory).known = signing.Known((-1e9, 0), 0, {})
         verify(before)
         verify(sign())
         assert jwks.document() == document

@@ -350,7 +350,7 @@ def test_one_key_has_one_purpose(app: Flask, operator: Actor, slot: Slot) -> Non
 
 
 @pytest.mark.rule("KEY-01")
-@pytest.mark.rule("AUD-03")
+@pytest.mark.rule("KEY-05")
 def test_no_private_member_is_in_the_tables_the_trail_the_list_or_the_log(
     app: Flask, operator: Actor, caplog: pytest.LogCaptureFixture
 ) -> None:
