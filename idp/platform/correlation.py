@@ -6,12 +6,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: nothing that is mistaken for another sign when read out."""
+
+
+def _reference() -> str:
+    """A new request id of 80 random bits in four groups, e.g. `7Q4K-M2ZD-91XA-0TPC`: people quote it on the phone."""
+    number = secrets.randbits(80)
+    signs = "".join(_SIGNS[number >> shift & 31] for shift in range(75, -1, -5))
+    return "-".join(signs[start : start + 4] for start in range(0, 16, 4))
+
 
 @dataclass(frozen=True)
 class Origin:
     """A request, command or job: its id, and the network address and user agent of a request (else empty)."""
 
-    request_id: str = field(default_factory=lambda: secrets.token_hex(12))
+    request_id: str = field(default_factory=_reference)
     address: str = ""
     user_agent: str = ""
 

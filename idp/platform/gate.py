@@ -14,6 +14,7 @@ import structlog
 from flask import Flask
 
 from idp.platform import clock, cookies, correlation, forms, hosts, i18n, lane, metrics, phrasing, security_headers
+from idp.platform.calls import Readable
 from idp.platform.correlation import Origin
 from idp.platform.errors import Refusal
 from idp.platform.http_refusals import AddressTooLong, HeadersTooLarge, Malformed, TooLarge, WrongHost
@@ -31,6 +32,9 @@ HEADER_LIMIT = 32_000
 
 COOKIE_LIMIT = 64_000
 """Bytes of cookies: whatever shares a domain with us fills the same jar (SES-09)."""
+
+PATIENCE_LIMIT = 32_000_000
+"""Bytes of a refused body that are read and dropped, so that its sender gets to hear the refusal."""
 
 USER_AGENT_LIMIT = 256
 """Characters of a user agent that are kept."""
@@ -212,10 +216,19 @@ class _Reply:
 
 
 def _turn_away(refusal: Refusal, environ: "WSGIEnvironment", reply: _Reply) -> list[bytes]:
-    """Refuse without having read the body, and so end the connection: nobody knows what is still to come."""
+    """Refuse without having taken the body in, and so end the connection: nobody knows what is still to come."""
+    if isinstance(refusal, TooLarge) and not environ.get("HTTP_EXPECT"):
+        _let_pass(environ["wsgi.input"])
     told = phrasing.answer(refusal, environ["PATH_INFO"], environ.get("HTTP_ACCEPT", ""))
     closing = (("Connection", "close"),) if environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1") else ()
     return lane.send(told.with_headers(*closing), environ["REQUEST_METHOD"], reply)
+
+
+def _let_pass(stream: Readable) -> None:
+    """Read past a body that is too large, within bounds: most clients listen only once they have sent all of it."""
+    deadline, left = clock.monotonic() + 0.5, PATIENCE_LIMIT
+    while left > 0 and clock.monotonic() < deadline and (piece := stream.read(64_000)):
+        left -= len(piece)
 
 
 def _last_resort(error: Exception, reply: _Reply) -> list[bytes]:

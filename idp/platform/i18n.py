@@ -32,7 +32,8 @@ PSEUDO = "xx-long"
 """A language for tests: every sentence is longer and foreign, so that cramped pages and untranslated words show."""
 
 _RIGHT_TO_LEFT = frozenset({"ar"})
-_FOLDER = Path(__file__).parent / "translations"
+FOLDER = Path(__file__).parent / "translations"
+"""One catalogue a language, as translators leave it; it is compiled at its first use."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +134,15 @@ def ngettext(singular: str, plural: str, n: int, **values: object) -> str:
 def instant(at: int) -> str:
     """`at` (microseconds since 1970 UTC) as people write it, in UTC."""
     moment = datetime.fromtimestamp(at // clock.SECOND, UTC)
-    tag = "en" if locale() == PSEUDO else locale()
-    return format_datetime(moment, "medium", locale=tag.replace("-", "_")) + " UTC"
+    tag = {"en": "en_GB", PSEUDO: "en_GB"}.get(locale(), locale().replace("-", "_"))
+    return format_datetime(moment, "medium", locale=tag) + " UTC"
 
 
 @lru_cache
 def _catalogue(tag: str) -> NullTranslations:
     if tag == PSEUDO:
         return _Pseudo()
-    path = _FOLDER / f"{tag}.po"
+    path = FOLDER / f"{tag}.po"
     if not path.exists():
         return NullTranslations()
     compiled = io.BytesIO()

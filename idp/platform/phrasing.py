@@ -106,15 +106,23 @@ def _page(refusal: Refusal, status: int | None = None, *, retryable: bool = Fals
         "errors/error.html",
         status or refusal.status,
         code=refusal.code,
-        headline=particulars if particulars and i18n.locale() == "en" else title,
+        headline=_sentence(particulars if particulars and i18n.locale() == "en" else title),
         remedy=_(refusal.remedy),
         grave=refusal.status >= 500,
-        retryable=retryable and status is None,
+        retryable=retryable and status is None and refusal.status >= 500,
         start=_start(),
         reference=correlation.current().request_id,
         at=clock.now(),
         facts=_facts(refusal, particulars),
     )
+
+
+def _sentence(words: str) -> str:
+    """`words` with a full stop at their end, as the current language writes one."""
+    return words if words.endswith(_STOPS) else _("%(words)s.", words=words)
+
+
+_STOPS = (".", "!", "?", "。", "؟")
 
 
 def _facts(refusal: Refusal, particulars: str) -> list[Fact]:
