@@ -11,6 +11,7 @@ import idp.organizations.models
 import idp.platform.jobs
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, declaration
+from idp.credentials import passwords
 from idp.organizations import memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
@@ -68,3 +69,4 @@ def _open_rooms(app: Flask) -> None:
     """One line a room that serves anything, or that has to be told of the application or of another room."""
     lifecycle.before_disabling(ownership.require_owns_nothing)
     lifecycle.before_deleting(memberships.leave_everywhere)
+    lifecycle.before_deleting(passwords.forget)
