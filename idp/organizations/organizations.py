@@ -8,10 +8,10 @@ from sqlalchemy import select
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.feed import losses
-from idp.organizations import authority, locking, memberships, names, scopes
+from idp.organizations import authority, locking, memberships, names, ownership, scopes
 from idp.organizations.effective import Context
 from idp.organizations.memberships import NewMember
-from idp.organizations.models import Organization, OrganizationSuspension, Ownership, Placement, Slug
+from idp.organizations.models import Organization, OrganizationSuspension, Placement, Slug
 from idp.platform import clock, database
 from idp.platform.errors import Conflict, Forbidden, Invalid
 
@@ -56,19 +56,18 @@ class OrganizationSettings:
 def found(wanted: OrganizationSettings, owner: str, *, by: Actor, id: str = "", member_id: str = "") -> Organization:
     """Found an organization that the person `owner` (`usr_…`) owns. By the operator.
 
-    Raises `Conflict` when the slug is or ever was another's.
+    Raises `Conflict` when the slug is or ever was another's, `ownership.NotUsable` when the owner could not act.
     """
     _require_operator(by)
     organization = Organization(
         id=names.given_id("org", id, Organization), slug=wanted.slug, name=names.shown(wanted.name)
     )
-    session = database.session()
-    session.add(organization)
-    session.flush()
+    with database.or_refuse(_not_free(wanted.slug)):
+        database.session().add(organization)
     _take_slug(organization.id, wanted.slug)
     trail.record("organization.created", by=by, subject=organization.id, organization=organization.id, after=wanted)
     member = memberships.add(organization.id, NewMember(owner, id=member_id), by=by)
-    session.add(Ownership(organization_id=organization.id, member_id=member.id))
+    ownership.begin(organization.id, member.id)
     trail.record(
         "organization.owner.changed", by=by, subject=organization.id, organization=organization.id, after=member.id
     )
@@ -147,10 +146,14 @@ def _rest(organization_id: str) -> None:
 def _take_slug(organization_id: str, slug: str) -> None:
     taken = database.session().get(Slug, slug)
     if taken is None:
-        database.session().add(Slug(slug=slug, organization_id=organization_id))
-        database.session().flush()
+        with database.or_refuse(_not_free(slug)):
+            database.session().add(Slug(slug=slug, organization_id=organization_id))
     elif taken.organization_id != organization_id:
-        raise Conflict(f"The slug {slug!r} is not free.")
+        raise _not_free(slug)
+
+
+def _not_free(slug: str) -> Conflict:
+    return Conflict(f"The slug {slug!r} is not free.")
 
 
 def _require_operator(by: Actor) -> None:

@@ -77,6 +77,12 @@ def require_owns_nothing(user: User, _: Actor) -> None:
         raise OwnerStays
 
 
+def begin(organization_id: str, member_id: str) -> None:
+    """Let the member be the first owner of a new organization. Raises `NotUsable` when they could not act."""
+    member = _usable(organization_id, member_id)
+    database.session().add(Ownership(organization_id=organization_id, member_id=member.id))
+
+
 def transfer(organization_id: str, to_member_id: str, *, by: Actor) -> None:
     """Make another active member the owner. By the owner, or the operator; asking twice changes nothing.
 
