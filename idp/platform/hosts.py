@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -43,7 +44,7 @@ class Proxies:
 
     def include(self, address: str) -> bool:
         """Whether `address` is that of a proxy of ours."""
-        known = _address(address)
+        known = _address(address) if self.networks else None
         return known is not None and any(known in network for network in self.networks)
 
 
@@ -95,6 +96,7 @@ def _without_port(written: str) -> str:
     return host if written.count(":") == 1 and colon else written
 
 
+@lru_cache(4096)
 def _address(text: str) -> Address | None:
     try:
         found = ipaddress.ip_address(text)

@@ -1,5 +1,6 @@
 """Logs: one JSON object a line on stderr, each with the id of the request it belongs to, none with a secret."""
 
+import json
 import logging
 import sys
 import traceback
@@ -23,14 +24,21 @@ def configure(form: Literal["json", "text"], *, messages: bool = False) -> None:
     `messages`: tell what exceptions say, too. That is for development: their words may repeat what somebody typed.
     """
     shared: list[structlog.types.Processor] = [_stamp, _Exceptions(messages), _redact]
-    render: structlog.types.Processor = _json if form == "json" else _text
+    global _render
+    _render = render = _json if form == "json" else _text
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, *shared, render],
-        logger_factory=lambda *_: _Stderr(),
+        logger_factory=lambda *_: _stderr,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
     _take_over_libraries([structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name, *shared], render)
+
+
+def request(**facts: str | float) -> None:
+    """Write the access line of a request. Every request has one, so it goes the short way to stderr: `facts` are
+    names, numbers, and texts that went through `redaction`."""
+    _stderr.msg(str(_render(None, "info", _stamp(None, "info", {"event": "request", "level": "info", **facts}))))
 
 
 class _Stderr:
@@ -96,5 +104,13 @@ def _redact(_: Any, __: str, event: Event) -> Event:
     return {name: value if name.startswith("_") else redaction.of(name, value) for name, value in event.items()}
 
 
-_json = structlog.processors.JSONRenderer(ensure_ascii=True)
+_encode = json.JSONEncoder(default=repr, separators=(",", ":")).encode
+
+
+def _json(_: Any, __: str, event: Event) -> str:
+    return _encode(event)
+
+
 _text = structlog.dev.ConsoleRenderer(colors=False, timestamp_key="at", sort_keys=False)
+_render: structlog.types.Processor = _json
+_stderr = _Stderr()
