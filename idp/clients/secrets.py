@@ -86,4 +86,4 @@ def _lock(client: Client) -> None:
 
 def _record(event: str, client: Client, secret: ClientSecret, *, by: Actor) -> None:
     organization = None if client.owner == OPERATOR else client.owner
-    trail.record(event, by=by, subject=client.id, organization=organization, after={"secret": secret.id})
+    trail.record(event, by=by, subject=client.id, organization=organization, after={"secret_id": secret.id})

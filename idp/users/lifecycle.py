@@ -4,7 +4,7 @@ Rooms above say what stands in the way (the owner of an organization cannot be d
 along with a person, by registering a step here. Everything else asks at use whether the person is disabled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
@@ -41,6 +41,14 @@ def before_deleting(step: Step) -> Step:
 def is_disabled(user_id: str) -> bool:
     """Whether the person may do nothing just now."""
     return _disablement(user_id) is not None
+
+
+def disabled_among(user_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these people who may do nothing just now."""
+    live = select(UserDisablement.user_id).where(
+        UserDisablement.user_id.in_(user_ids), UserDisablement.ended_at.is_(None)
+    )
+    return frozenset(database.session().scalars(live))
 
 
 def disable(user: User, *, by: Actor) -> None:

@@ -1,6 +1,5 @@
 """People: made, found, described, renamed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, or_, select
@@ -130,15 +129,6 @@ def search(text: str = "", *, after: str = "", limit: int = 100) -> list[User]:
     if text:
         people = people.where(_mentions(text.lower()))
     return list(database.session().scalars(people.order_by(User.id).limit(limit)))
-
-
-def views(people: list[User]) -> Mapping[str, list[Address]]:
-    """The addresses of `people` by the id of their holder, in one statement."""
-    held = select(Address).where(Address.user_id.in_([user.id for user in people]), Address.ended_at.is_(None))
-    found: dict[str, list[Address]] = {user.id: [] for user in people}
-    for address in database.session().scalars(held.order_by(Address.is_primary.desc(), Address.id)):
-        found[address.user_id].append(address)
-    return found
 
 
 def _own_id(given: str) -> str:

@@ -138,7 +138,7 @@ def test_people_are_searched_by_name_and_address_and_listed_in_pages(app: Flask)
     rest = users.search(after=first[-1].id)
     assert [user.id for user in first + rest] == sorted(user.id for user in first + rest)
     assert len(first + rest) == 4
-    held = users.views(first)
+    held = addresses.of_all([user.id for user in first])
     assert {address.address for user in first for address in held[user.id]} == {
         f"{user.username}@mail.example" for user in first
     }
