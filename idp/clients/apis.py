@@ -80,7 +80,7 @@ def declare(wanted: ApiSettings, *, by: Actor, id: str = "") -> Api:
     `id` brings the id of a new one along from elsewhere. What loses a permission supersedes the tokens of the audience.
     Raises `Invalid`, and `Conflict` for the issuer's own audience.
     """
-    wanted = _checked(wanted)
+    wanted = normal(wanted)
     if wanted.audience == settings().issuer:
         raise Conflict("the issuer's own audience is declared by config/roles.yaml")
     _take_turn()
@@ -156,7 +156,21 @@ def settings_of(api: Api) -> ApiSettings:
 # What was asked for
 
 
-def _checked(wanted: ApiSettings) -> ApiSettings:
+def normal(wanted: ApiSettings) -> ApiSettings:
+    """`wanted` as `settings_of` would say it: in order, without the roles that hold everything. Raises `Invalid`."""
+    _check(wanted)
+    return ApiSettings(
+        wanted.audience,
+        wanted.name.strip(),
+        tuple(sorted(wanted.scopes, key=lambda scope: scope.name)),
+        {
+            name: AS_ISSUER if roles is AS_ISSUER else tuple(sorted(set(roles) - set(HOLDERS_OF_ALL)))
+            for name, roles in sorted(wanted.permissions.items())
+        },
+    )
+
+
+def _check(wanted: ApiSettings) -> None:
     _require_audience(wanted.audience)
     if not wanted.name.strip() or len(wanted.name) > _LONGEST or not wanted.name.isprintable():
         raise Invalid(f"an API has a name of 1 to {_LONGEST} printable characters", field="name")
@@ -167,7 +181,6 @@ def _checked(wanted: ApiSettings) -> ApiSettings:
     for name in wanted.permissions:
         if not _PERMISSION.fullmatch(name):
             raise Invalid(f"{name!r} is not the name of a permission: letters, digits, '._:/-'", field="permissions")
-    return wanted
 
 
 def _require_audience(audience: str) -> None:

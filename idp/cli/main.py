@@ -1,0 +1,45 @@
+"""`idp`: every command, by name and by where it lives."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
+import click
+
+from idp.cli.door import json_option
+
+COMMANDS: Final = {
+    "db": "idp.cli.db:db",
+    "user": "idp.cli.user:user",
+    "client": "idp.cli.client:client",
+    "api": "idp.cli.api:api",
+    "operator": "idp.cli.operator:operator",
+    "keys": "idp.cli.keys:keys",
+    "audit": "idp.cli.audit:audit",
+    "config": "idp.cli.config:config",
+    # one line a command
+}
+"""In the order in which `idp --help` lists them; a module is imported when its command is asked for."""
+
+
+class _Idp(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, name = where.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group("idp", cls=_Idp, params=[json_option()], context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("canopy-idp"), prog_name="idp")
+def main() -> None:
+    """Canopy's command line: for operators, automation and tests.
+
+    Settings come from the environment (IDP_*). Every command takes --json, never asks anything, changes nothing when
+    asked twice, and ends with status 0 only if what was asked for is so.
+    """

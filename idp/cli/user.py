@@ -1,0 +1,232 @@
+"""`idp user`: people."""
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from idp.cli import output
+from idp.cli.door import Noun, from_stdin, operator
+from idp.cli.output import Json, moment
+from idp.credentials import passwords
+from idp.platform import database
+from idp.platform.errors import Conflict, Invalid
+from idp.users import addresses, claims, lifecycle, users
+from idp.users.models import Address, User
+from idp.users.users import UserSettings
+
+user = Noun("user", help="People: one login each, any number of organizations. USER is an id, username or address.")
+
+_claim = click.option(
+    "--claim",
+    "said",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A standard claim; VALUE as JSON, or else as it stands.",
+)
+_password = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+_password_hash = click.option(
+    "--password-hash-stdin", is_flag=True, help="Read a PHC string (argon2id, bcrypt, scrypt, pbkdf2) instead."
+)
+
+
+@user.command("create")
+@click.argument("username", default="")
+@click.option("--id", "user_id", default="", help="An id to bring along (usr_…).")
+@click.option("--email", default="", help="The first address.")
+@click.option("--email-verified", is_flag=True, help="The address has been proven.")
+@_claim
+@_password
+@_password_hash
+def create(
+    username: str,
+    user_id: str,
+    email: str,
+    email_verified: bool,
+    said: Sequence[str],
+    password_stdin: bool,
+    password_hash_stdin: bool,
+) -> Json:
+    """Make a person; one who is so already stays. USERNAME may be left out for the address or the id."""
+    wanted = UserSettings(username, _claims(said))
+    hashed = _hashed(password_stdin, password_hash_stdin)
+    by = operator()
+    with database.writing():
+        person = _known(user_id, username or email)
+        if person is None:
+            person = users.create(wanted, by=by, id=user_id, email=email, verified=email_verified)
+        else:
+            _require_same(person, wanted, email, email_verified)
+        if hashed and not passwords.is_set(person.id):
+            passwords.store(person.id, hashed, by=by)
+    return view(person)
+
+
+@user.command("get")
+@click.argument("name", metavar="USER")
+def get(name: str) -> Json:
+    """One person."""
+    return view(users.named(name))
+
+
+@user.command("list")
+@click.option("--search", default="", help="Only those whose username or address contains this.")
+@click.option("--after", default="", help="Begin behind this id.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+def list_(search: str, after: str, limit: int) -> Json:
+    """People in the order of their ids."""
+    found = users.search(search, after=after, limit=limit)
+    if len(found) == limit:
+        output.tell(f"There may be more: --after {found[-1].id}")
+    return _views(found)
+
+
+@user.command("update")
+@click.argument("name", metavar="USER")
+@click.option("--username", default="", help="Another username.")
+@_claim
+@click.option("--no-claim", "unsaid", multiple=True, metavar="NAME", help="A claim to be left out.")
+@click.option("--add-email", default="", help="Another address.")
+@click.option("--email-verified", is_flag=True, help="The address that is added has been proven.")
+@click.option("--primary-email", default="", help="The address that mail goes to.")
+@click.option("--remove-email", default="", help="An address that is no longer the person's.")
+def update(
+    name: str,
+    username: str,
+    said: Sequence[str],
+    unsaid: Sequence[str],
+    add_email: str,
+    email_verified: bool,
+    primary_email: str,
+    remove_email: str,
+) -> Json:
+    """Change what is named and nothing else."""
+    by = operator()
+    with database.writing():
+        person = users.named(name)
+        if add_email:
+            addresses.add(person, add_email, verified=email_verified, by=by)
+        before = users.settings_of(person)
+        told = {**before.claims, **_claims(said)}
+        kept = {claim: value for claim, value in told.items() if claim not in unsaid}
+        users.reconfigure(person, UserSettings(username or before.username, kept), by=by)
+        if primary_email:
+            addresses.make_primary(person, addresses.find(person.id, primary_email), by=by)
+        if remove_email:
+            addresses.remove(person, addresses.find(person.id, remove_email), by=by)
+    return view(person)
+
+
+@user.command("set-password")
+@click.argument("name", metavar="USER")
+@_password
+@_password_hash
+def set_password(name: str, password_stdin: bool, password_hash_stdin: bool) -> Json:
+    """Set the password that stands on standard input."""
+    person_id = users.named(name).id
+    hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin)
+    with database.writing():
+        passwords.store(person_id, hashed, by=operator())
+    return view(users.find(person_id))
+
+
+@user.command("disable")
+@click.argument("name", metavar="USER")
+def disable(name: str) -> Json:
+    """Let a person do nothing anywhere; refused for the owner of an organization."""
+    with database.writing():
+        person = users.named(name)
+        lifecycle.disable(person, by=operator())
+    return view(person)
+
+
+@user.command("enable")
+@click.argument("name", metavar="USER")
+def enable(name: str) -> Json:
+    """Let a disabled person act again."""
+    with database.writing():
+        person = users.named(name)
+        lifecycle.enable(person, by=operator())
+    return view(person)
+
+
+@user.command("delete")
+@click.argument("name", metavar="USER")
+def delete(name: str) -> Json:
+    """Forget a person for good; refused for the owner of an organization."""
+    with database.writing():
+        person = users.named(name)
+        lifecycle.delete(person, by=operator())
+    return {"id": person.id, "deleted": True}
+
+
+def view(person: User) -> Json:
+    """A person as the command line shows them."""
+    return _views([person])[0]
+
+
+def _views(people: Sequence[User]) -> list[Json]:
+    ids = [person.id for person in people]
+    held, disabled = addresses.of_all(ids), lifecycle.disabled_among(ids)
+    return [_view(person, held[person.id], person.id in disabled) for person in people]
+
+
+def _view(person: User, held: Sequence[Address], disabled: bool) -> Json:
+    primary = next((address for address in held if address.is_primary), None)
+    return {
+        "id": person.id,
+        "username": person.username,
+        "email": primary.address if primary else None,
+        "email_verified": bool(primary and primary.verified_at is not None),
+        "addresses": [{"address": one.address, "verified": one.verified_at is not None} for one in held],
+        "claims": users.settings_of(person).claims,
+        "disabled": disabled,
+        "created_at": moment(person.created_at),
+    }
+
+
+def _claims(said: Sequence[str]) -> dict[str, claims.Json]:
+    parsed: dict[str, claims.Json] = {}
+    for one in said:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise Invalid(f"--claim {name}: NAME=VALUE is expected", field=name)
+        parsed[name] = _value(value)
+    return parsed
+
+
+def _value(text: str) -> claims.Json:
+    """Objects, flags and quoted texts are JSON; what else there is stands for itself (`birthdate=1980` is a text)."""
+    if text in ("true", "false") or text[:1] in ("{", '"'):
+        try:
+            value: claims.Json = json.loads(text)
+        except ValueError:
+            raise Invalid(f"not JSON: {text}") from None
+        return value
+    return text
+
+
+def _hashed(from_password: bool, from_hash: bool) -> str:
+    if from_password and from_hash:
+        raise Invalid("standard input holds either a password or a hash")
+    if from_hash:
+        return passwords.imported(from_stdin("a password hash"))
+    return passwords.hash(from_stdin("a password")) if from_password else ""
+
+
+def _known(user_id: str, name: str) -> User | None:
+    """The person who was perhaps made before, by the id or else the name that stands in the command."""
+    if user_id:
+        return database.session().get(User, user_id)
+    return (users.by_address(name) if "@" in name else users.by_username(name)) if name else None
+
+
+def _require_same(person: User, wanted: UserSettings, email: str, verified: bool) -> None:
+    """Asking twice changes nothing; asking for something else is what `update` is for."""
+    held = addresses.held(email) if email else None
+    same_address = not email or (
+        held is not None and held.user_id == person.id and (held.verified_at is not None or not verified)
+    )
+    same_name = wanted.username.lower() in ("", person.username.lower())
+    if not (same_name and same_address and claims.parse(wanted.claims) == users.settings_of(person).claims):
+        raise Conflict(f"{person.username} exists and differs: use `idp user update`")
