@@ -122,5 +122,6 @@ class _Environment(EnvSettingsSource):
 
 
 def _nearest(name: str, known: set[str] | frozenset[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(known), 1, 0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+    spelled = {one.upper(): one for one in sorted(known)}
+    near = difflib.get_close_matches(name.upper(), spelled, 1, 0.5)
+    return f"; did you mean {spelled[near[0]]}?" if near else ""
