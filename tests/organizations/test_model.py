@@ -61,6 +61,8 @@ NAMES = st.sampled_from(["one", "two"])
 ROLES = st.sampled_from([*BUILT_IN, "x_one"])
 ACTORS = st.sampled_from(["operator", 0, 0, 1, 1, 2, 3, 4])
 """0 and 1 own the organizations and begin as administrators of each other's; the others begin as plain members."""
+SELDOM = st.sampled_from([False, False, False, True])
+"""What would stop everybody from doing anything happens, but not for long."""
 STEP = clock.HOUR
 
 
@@ -160,7 +162,12 @@ class Worlds(RuleBasedStateMachine):
             lambda _: self.model.organizations[here].members.setdefault(user, status),
         )
 
-    @rule(o=ORGANIZATIONS, p=PEOPLE, how=st.sampled_from(["suspend", "reactivate", "remove", "accept"]), by=ACTORS)
+    @rule(
+        o=ORGANIZATIONS,
+        p=PEOPLE,
+        how=st.sampled_from(["suspend", "reactivate", "reactivate", "accept", "remove"]),
+        by=ACTORS,
+    )
     def change_membership(self, o: int, p: int, how: str, by: Any) -> None:
         here, user = self.organizations[o], self.users[p]
         there = self.model.organizations[here]
@@ -287,7 +294,7 @@ class Worlds(RuleBasedStateMachine):
 
         self.act(by, real, lambda _: there.groups[name].add(account) if into else there.groups[name].discard(account))
 
-    @rule(o=ORGANIZATIONS, a=ACCOUNTS, how=st.sampled_from(["suspend", "resume"]), by=ACTORS)
+    @rule(o=ORGANIZATIONS, a=ACCOUNTS, how=SELDOM.map(lambda seldom: "suspend" if seldom else "resume"), by=ACTORS)
     def change_account(self, o: int, a: int, how: str, by: Any) -> None:
         here, account = self.organizations[o], self.accounts[a]
         after = self.model.suspended_accounts
@@ -355,7 +362,22 @@ class Worlds(RuleBasedStateMachine):
 
         self.act(by, real, lambda _: setattr(self.model.organizations[here], "owner", user))
 
-    @rule(o=ORGANIZATIONS, how=st.sampled_from(["suspend", "resume"]))
+    @rule(
+        by=st.integers(0, 1), o=ORGANIZATIONS, role=ROLES, a=ACCOUNTS, way=st.sampled_from(["grant", "team", "group"])
+    )
+    def serve_oneself(self, by: int, o: int, role: str, a: int, way: str) -> None:
+        """An administrator tries to gain by an act of their own, along every path that there is."""
+        grant = {"o": o, "role": role, "p": by, "name": "one", "a": a, "ends": None, "mine": False}
+        if way == "grant":
+            self.grant(to="user", where="organization", by=by, **grant)
+        elif way == "team":
+            self.grant(to="team", where="organization", by="operator", **grant)
+            self.change_team(o=o, name="one", p=by, into=True, mine=True, by=by)
+        else:
+            self.grant(to="user", where="group", by="operator", **grant)
+            self.change_group(o=o, name="one", a=a, into=True, by=by)
+
+    @rule(o=ORGANIZATIONS, how=SELDOM.map(lambda seldom: "suspend" if seldom else "resume"))
     def change_organization(self, o: int, how: str) -> None:
         here = self.organizations[o]
         self.act(
@@ -364,7 +386,7 @@ class Worlds(RuleBasedStateMachine):
             lambda _: setattr(self.model.organizations[here], "suspended", how == "suspend"),
         )
 
-    @rule(p=PEOPLE, how=st.sampled_from(["disable", "enable"]))
+    @rule(p=PEOPLE, how=SELDOM.map(lambda seldom: "disable" if seldom else "enable"))
     def change_person(self, p: int, how: str) -> None:
         user = self.users[p]
 
