@@ -4,6 +4,7 @@
 """
 
 import ast
+import functools
 import sys
 import textwrap
 import tomllib
@@ -36,6 +37,7 @@ def rules() -> list[Rule]:
         return [Rule(name, **fields) for name, fields in tomllib.load(file).items()]
 
 
+@functools.cache
 def guards() -> dict[str, list[str]]:
     """The tests that are marked with a rule, e.g. `ORG-03` → [`tests/organizations/test_grants.py::test_…`]."""
     found = defaultdict(list)

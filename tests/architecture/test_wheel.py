@@ -84,12 +84,14 @@ def served(installed: Path, environment: dict[str, str], tmp_path: Path) -> Iter
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert provider.stdout
-    assert provider.stdout.readline() == "READY https://id.canopy.test\n"
-    yield port
-    provider.terminate()
-    provider.stdout.close()
-    assert provider.wait(timeout=20) == 0
+    with provider:
+        try:
+            assert provider.stdout
+            assert provider.stdout.readline() == "READY https://id.canopy.test\n"
+            yield port
+        finally:
+            provider.terminate()
+    assert provider.returncode == 0
 
 
 def test_a_provider_from_the_wheel_migrates_and_answers(served: int) -> None:
