@@ -316,6 +316,18 @@ class Prepared(Generic[Row]):
         return cursor
 
 
+CHUNK = 1_000
+"""Values of one statement's `IN`, or rows of one `INSERT`: far below every limit of both databases."""
+
+Item = TypeVar("Item")
+
+
+def chunks(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """`items` in lists of at most `CHUNK`, for statements that take many at once."""
+    for start in range(0, len(items), CHUNK):
+        yield list(items[start : start + CHUNK])
+
+
 # What an error of the driver means
 
 
