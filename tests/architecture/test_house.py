@@ -89,6 +89,18 @@ def test_only_the_clock_asks_for_the_time() -> None:
     assert [place for place in asked if not place.startswith("idp/platform/clock.py")] == []
 
 
+def test_only_doors_and_work_without_a_caller_open_a_transaction() -> None:
+    doors = re.compile(r"idp/(app\.py|(admin|me|api|scim|cli)/.*|.*/views(/.*)?\.py)")
+    rounds = {"idp/audit/seal.py", "idp/platform/jobs.py"}
+    opened = {
+        shown(path)
+        for path, tree in modules("idp").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.withitem) and ast.unparse(node.context_expr).endswith("writing()")
+    }
+    assert {path for path in opened - rounds if not doors.fullmatch(path)} == set()
+
+
 def test_nothing_unfinished_lies_around() -> None:
     words = "|".join(
         ("TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error", r"pytest\.(mark\.)?(skip|xfail)")
