@@ -21,6 +21,9 @@ INSTANCE = "instance"
 VERSION = 1
 """The serialisation that new seals use; a seal records its own."""
 
+VERSIONS = frozenset([VERSION])
+"""The serialisations that were ever used."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -76,9 +79,7 @@ class ChainHead:
 
 
 def link(facts: Facts, place: Place) -> bytes:
-    """The hash of an entry at its place in a chain. Raises `ValueError` for a serialisation that nobody ever wrote."""
-    if place.version != VERSION:
-        raise ValueError(f"there is no serialisation {place.version}")
+    """The hash of an entry at its place in a chain, by the serialisation `place.version` (one of `VERSIONS`)."""
     *entry, digest = astuple(facts)
     head = ["canopy audit", place.version, place.chain, place.number, place.previous.hex(), place.sealed_at]
     line = json.dumps([*head, *entry, digest.hex() if digest is not None else None], separators=(",", ":"))

@@ -35,7 +35,7 @@ _SECRET_SHAPE = re.compile(
     r"|\$(argon2|scrypt|pbkdf2|2[aby]\$)\S*"
     r"|\b(?i:basic|bearer|dpop)\s+[\w.~+/=-]{8,}"
 )
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _E_MAIL_SHAPE = re.compile(r"[^\s@<>\"',;:/()\[\]]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+")
 
 

@@ -74,7 +74,7 @@ def head(chain: str = INSTANCE) -> ChainHead | None:
 
     Raises `ChainBroken` when the stored head is not the one that was last written.
     """
-    stored = database.session().get(Head, chain)
+    stored = database.session().get(Head, chain, populate_existing=True)
     return trusted(stored) if stored else None
 
 

@@ -98,16 +98,22 @@ def disguised(typed: str) -> str:
 def erase(*, by: Actor, person: str = "", until: int = clock.FOREVER, limit: int = 1_000) -> int:
     """Erase address, user agent and e-mail of entries older than `until` (microseconds UTC), and say so in the trail.
 
-    With `person` (an id): only where that person acted or was acted upon. At most `limit` entries, the oldest first;
-    how many it were. Ask again until it says 0. The entries stay, and so does the chain.
+    With `person` (an id): only where that person acted or was acted upon, and not of the entries that this leaves.
+    Without, `until` is an instant that has passed. At most `limit` entries, the oldest first; how many it were. Ask
+    again until it says 0. The entries stay, and so does the chain.
     """
+    now = clock.now()
+    if not person and until > now:
+        raise ValueError("say whose entries, or until when")
     found = select(EntryDetail.entry_id).join(Entry, Entry.id == EntryDetail.entry_id).where(Entry.at < until)
     if person:
-        found = found.where(or_(Entry.subject == person, Entry.actor_id == person))
+        of_person = or_(Entry.subject == person, Entry.actor_id == person)
+        found = found.where(of_person, Entry.event != "audit.erased")
     ids = database.session().scalars(found.order_by(Entry.at, Entry.id).limit(limit)).all()
     if ids:
         database.session().execute(delete(EntryDetail).where(EntryDetail.entry_id.in_(ids)))
-        record("audit.erased", by=by, subject=person or "audit", after={"entries": len(ids), "until": clock.iso(until)})
+        erased: dict[str, content.Json] = {"entries": len(ids), "until": clock.iso(min(until, now))}
+        record("audit.erased", by=by, subject=person or "audit", after=erased)
     return len(ids)
 
 

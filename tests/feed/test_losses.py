@@ -12,6 +12,7 @@ from idp.feed.losses import Loss
 from idp.feed.models import Change
 from idp.platform import clock, database
 from idp.platform.errors import Conflict, Refusal
+from idp.platform.jobs import Job
 from tests.traces import losses as written
 
 
@@ -143,8 +144,7 @@ def test_an_old_open_transaction_delays_nothing(app: Flask) -> None:
             old = database.session()
             if not database.is_sqlite():
                 old.connection(execution_options={"postgresql_readonly": False})
-                old.execute(text("INSERT INTO jobs (id, kind, payload, due_at, attempts, last_error)"
-                                 " VALUES ('j', 'k', '{}', 0, 0, '')"))  # fmt: skip
+                old.execute(insert(Job).values(kind="k", payload="{}"))
             old.execute(text("SELECT count(*) FROM change_feed"))
             opened.set()
             over.wait(30)
