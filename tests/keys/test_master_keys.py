@@ -206,6 +206,7 @@ def test_until_everything_is_moved_the_old_key_is_needed(node: Node) -> None:
             with database.writing():
                 progress = master_keys.step(progress, 7)
         assert finish(progress) == Outcome(removable=(), still_needed={ids(OLD)[0]: 6})
+        assert set(database.session().scalars(select(MasterKey.id))) == {*ids(OLD), *ids(NEW)}
     with node(NEW).app_context(), pytest.raises(MasterKeyMissing, match=ids(OLD)[0]):
         start()
 
