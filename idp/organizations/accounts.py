@@ -130,6 +130,8 @@ def leave(scope: Scope, *, by: Actor) -> None:
         select(AccountMove).where(AccountMove.placement_id == scope.placement_id, AccountMove.outcome.is_(None))
     ):
         move.outcome, move.settled_by, move.settled_at = "withdrawn", by.id, clock.now()
+        for side in (move.organization_id, move.target_id):
+            trail.record("account.move.withdrawn", by=by, subject=move.id, organization=side, account=scope.account_id)
     grants.end_all(grants.at_scope(scope.organization_id, scope.placement_id), by=by, silent=True)
     invitations.revoke_for(scope, by=by)
     session.get_one(Placement, scope.placement_id).end()

@@ -10,7 +10,7 @@ from idp.audit.trail import Actor
 from idp.organizations import account_groups, accounts, authority, grants, locking, memberships, scopes
 from idp.organizations.effective import Context
 from idp.organizations.grants import Grantee, Wanted
-from idp.organizations.models import AccountMove, Membership, Organization, Placement, RoleGrant
+from idp.organizations.models import BUILT_IN, AccountMove, Membership, Organization, Placement, RoleGrant
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database
 from idp.platform.errors import Conflict, Invalid, NotFound
@@ -20,7 +20,8 @@ from idp.platform.errors import Conflict, Invalid, NotFound
 class CarriedOver:
     """What an accepted account keeps, by name: ids of its present grants, and groups of the new organization.
 
-    A grant can be carried to a person who is a member of the new organization, or to an operator's API client.
+    A grant of a built-in role can be carried, to a person who is a member of the new organization or to an operator's
+    API client. A custom role stays behind: its namesake there is another role.
     """
 
     grants: tuple[str, ...] = ()
@@ -133,6 +134,8 @@ def _carried_grants(move: AccountMove, organization_id: str, grant_ids: Sequence
 def _at(one: RoleGrant, scope: Scope) -> Wanted:
     if one.team_id:
         raise Invalid("A grant to a team stays with the organization of the team.", field="grants")
+    if one.role_owner != BUILT_IN:
+        raise Invalid("A grant of a custom role stays with the organization of the role.", field="grants")
     grantee = Grantee("client", one.client_id or "")
     if one.member_id:
         user_id = database.session().get_one(Membership, one.member_id).user_id
