@@ -130,13 +130,22 @@ def upgrade() -> None:
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
-        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("beat", sa.BigInteger(), nullable=False),
         sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.Column("parked_at", sa.BigInteger(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.create_index("ix_jobs_due", ["done_at", "due_at"], unique=False)
+        batch_op.create_index("ix_jobs_done_at", ["done_at"], unique=False)
+        batch_op.create_index(
+            "ix_jobs_open",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
+        )
 
     op.create_table(
         "master_keys",
@@ -1289,7 +1298,12 @@ def downgrade() -> None:
     op.drop_table("organizations")
     op.drop_table("master_keys")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.drop_index("ix_jobs_due")
+        batch_op.drop_index(
+            "ix_jobs_open",
+            sqlite_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
+        )
+        batch_op.drop_index("ix_jobs_done_at")
 
     op.drop_table("jobs")
     with op.batch_alter_table("clients", schema=None) as batch_op:

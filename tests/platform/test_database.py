@@ -15,7 +15,10 @@ def _stored() -> int:
 
 def _add() -> None:
     database.session().execute(
-        text("INSERT INTO jobs (id, kind, payload, due_at, attempts, last_error) VALUES ('j', 'k', '{}', 0, 0, '')")
+        text(
+            "INSERT INTO jobs (id, kind, payload, due_at, attempts, beat, last_error)"
+            " VALUES ('j', 'k', '{}', 0, 0, 0, '')"
+        )
     )
 
 
