@@ -152,6 +152,7 @@ class Follower:
             if is_all:
                 self._read_at = began
                 self._news.notify_all()
+        positions.seen(rows[-1].position)
         return not is_all
 
     def _begin(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from idp.audit.trail import Actor
 from idp.feed import losses, positions
+from idp.feed.follower import Follower
 from idp.keys import jwks, lifecycle, material, rotation, signing
 from idp.keys.material import SLOTS, Slot
 from idp.keys.models import SigningKey
@@ -201,6 +202,24 @@ def test_keys_are_read_again_when_something_was_taken_away(app: Flask, monkeypat
     sign()
     sign()
     assert len(reads) == 1
+
+
+def test_a_node_that_follows_the_feed_refuses_a_withdrawn_key_at_once(node: Node, operator: Actor) -> None:
+    here, there = node(), node()
+    follower = Follower(there)
+    with here.app_context():
+        ensure(ACCESS)
+        token = sign()
+    with there.app_context():
+        while follower.read():
+            pass
+        verify(token)
+    with here.app_context():
+        emergency(operator, ACCESS)
+    with there.app_context():
+        follower.read()
+    with there.app_context(), pytest.raises(UnknownKey):
+        verify(token)
 
 
 def test_unknown_kids_do_not_drive_the_database(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
