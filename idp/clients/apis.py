@@ -26,7 +26,7 @@ from idp.platform.settings import settings
 AS_ISSUER = None
 """Instead of roles: the permission is held by whom the issuer's own declaration names."""
 
-_LOCK = 7_214_902
+_LOCK = 7_214_904
 """The PostgreSQL advisory lock under which declarations change: permissions of one hang on those of another."""
 
 _PERMISSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")

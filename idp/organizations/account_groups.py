@@ -1,5 +1,6 @@
 """Account groups: named sets of accounts. A role granted on a group reaches its accounts, so adding one is a grant."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select
@@ -68,7 +69,7 @@ def delete(organization_id: str, group_id: str, *, by: Actor) -> None:
     trail.record("group.deleted", by=by, subject=group.id, organization=organization_id, before=group.key)
 
 
-def add(organization_id: str, group_id: str, account_ids: list[str], *, by: Actor) -> int:
+def add(organization_id: str, group_id: str, account_ids: Collection[str], *, by: Actor) -> int:
     """Put accounts (ids or keys) into a group; how many were not in it yet.
 
     `by` must be able to give every role of the group on each account, and gains nothing by it.
@@ -77,7 +78,7 @@ def add(organization_id: str, group_id: str, account_ids: list[str], *, by: Acto
     authority.require(by, "accounts.write", Context(organization_id))
     group = find(organization_id, group_id)
     there = {place.placement_id for place in _places(group)}
-    found = {scope.placement_id: scope for scope in (scopes.of_account(organization_id, one) for one in account_ids)}
+    found = {scope.placement_id: scope for scope in scopes.of_accounts(organization_id, account_ids)}
     new = [scope for placement_id, scope in found.items() if placement_id not in there]
     _require_may_reach(group, new, by)
     with gains.refused(by, organization_id):
@@ -90,12 +91,19 @@ def add(organization_id: str, group_id: str, account_ids: list[str], *, by: Acto
 
 
 def remove(organization_id: str, group_id: str, account_id: str, *, by: Actor) -> None:
-    """Take an account (id or key) out of a group; nothing happens if it is not in it. Takes `accounts.write`."""
+    """Take one account out of a group; see `remove_many`."""
+    remove_many(organization_id, group_id, [account_id], by=by)
+
+
+def remove_many(organization_id: str, group_id: str, account_ids: Collection[str], *, by: Actor) -> None:
+    """Take accounts (ids or keys) out of a group; those not in it do not matter. Takes `accounts.write`."""
     locking.lock(organization_id)
     authority.require(by, "accounts.write", Context(organization_id))
-    group, scope = find(organization_id, group_id), scopes.of_account(organization_id, account_id)
+    group = find(organization_id, group_id)
+    leaving = {scope.placement_id: scope for scope in scopes.of_accounts(organization_id, account_ids)}
     for place in _places(group):
-        if place.placement_id == scope.placement_id:
+        scope = leaving.get(place.placement_id)
+        if scope is not None:
             place.end()
             losses.record("account", org_id=organization_id, account_id=scope.account_id)
             trail.record(

@@ -9,6 +9,7 @@ from idp.audit.trail import Actor
 from idp.organizations import authority, locking
 from idp.organizations.effective import Context, Holder, effective_roles
 from idp.organizations.models import Domain
+from idp.organizations.names import given_id
 from idp.platform import clock, database
 from idp.platform.errors import Conflict, Forbidden, Invalid, NotFound
 from idp.users import names
@@ -41,21 +42,35 @@ PUBLIC = frozenset(
 """Mail domains of everybody: no organization can prove that the people in them are its own."""
 
 
-def claim(organization_id: str, name: str, *, by: Actor) -> Domain:
-    """Claim a domain; `proof` of the answer goes into its DNS. Takes `sso.write`. Claiming twice changes nothing."""
+def claim(organization_id: str, name: str, *, by: Actor, id: str = "") -> Domain:
+    """Claim a domain; `proof` of the answer goes into its DNS. Takes `sso.write`. Claiming twice changes nothing.
+
+    `id` is for operators who bring one along.
+    """
     locking.lock_open(organization_id)
     authority.require(by, "sso.write", Context(organization_id))
-    normal = names.parse_address(f"postmaster@{name}").domain
-    if normal in PUBLIC:
-        raise Invalid(f"{normal} is a mail domain of everybody.", field="name")
+    normal = parse(name)
     for before in in_organization(organization_id):
         if before.name == normal:
             return before
-    domain = Domain(organization_id=organization_id, name=normal, proof=f"canopy-verification={secrets.token_hex(16)}")
+    domain = Domain(
+        id=given_id("dom", id, Domain),
+        organization_id=organization_id,
+        name=normal,
+        proof=f"canopy-verification={secrets.token_hex(16)}",
+    )
     database.session().add(domain)
     database.session().flush()
     trail.record("domain.claimed", by=by, subject=domain.id, organization=organization_id, after=normal)
     return domain
+
+
+def parse(name: str) -> str:
+    """The normal form of the domain `name`. Raises `Invalid` for what is none, and for mail domains of everybody."""
+    normal = names.parse_address(f"postmaster@{name}").domain
+    if normal in PUBLIC:
+        raise Invalid(f"{normal} is a mail domain of everybody.", field="name")
+    return normal
 
 
 def confirm(organization_id: str, domain_id: str, *, by: Actor) -> None:

@@ -51,9 +51,12 @@ NAMES = tuple(field.name for field in fields(PolicySettings))
 def of(organization_id: str) -> PolicySettings:
     """The policy of the organization; the defaults where it has said nothing."""
     stored = database.session().get(Policy, organization_id)
-    if stored is None:
-        return PolicySettings()
-    values = json.loads(stored.settings_json)
+    return PolicySettings() if stored is None else load(stored.settings_json)
+
+
+def load(stored: str) -> PolicySettings:
+    """The policy that is stored as `stored`."""
+    values = json.loads(stored)
     return PolicySettings(**values | {"methods": tuple(values.get("methods", METHODS))})
 
 

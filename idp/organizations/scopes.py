@@ -1,5 +1,6 @@
 """Where a role is granted: an organization, one of its accounts, or one of its account groups."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -61,6 +62,22 @@ def of_account(organization_id: str, name: str) -> Scope:
     if place is None:
         raise NotFound(f"There is no account {name!r} in this organization.")
     return Scope(organization_id, place.id, place.account_id, livemode=bool(place.livemode))
+
+
+def of_accounts(organization_id: str, names: Collection[str]) -> list[Scope]:
+    """The accounts of this organization with these ids or keys. Raises `NotFound` naming the first that is none."""
+    found: dict[str, Scope] = {}
+    for some in database.chunks(sorted(set(names))):
+        statement = select(Placement.id, Placement.account_id, Placement.key, Placement.livemode).where(
+            Placement.organization_id == organization_id,
+            Placement.ended_at.is_(None),
+            Placement.account_id.in_(some) | Placement.key.in_(some),
+        )
+        for placement_id, account_id, key, livemode in database.session().execute(statement).tuples():
+            found[account_id] = found[key] = Scope(organization_id, placement_id, account_id, livemode=bool(livemode))
+    if missing := sorted(set(names) - found.keys()):
+        raise NotFound(f"There is no account {missing[0]!r} in this organization.")
+    return [found[name] for name in names]
 
 
 def of_group(organization_id: str, name: str) -> Scope:

@@ -90,16 +90,22 @@ def add(organization_id: str, team_id: str, member_ids: Collection[str], *, by: 
 
 
 def remove(organization_id: str, team_id: str, member_id: str, *, by: Actor) -> None:
-    """Take a member out of a team; nothing happens if they are not in it. Takes `members.write`."""
+    """Take one member out of a team; see `remove_many`."""
+    remove_many(organization_id, team_id, [member_id], by=by)
+
+
+def remove_many(organization_id: str, team_id: str, member_ids: Collection[str], *, by: Actor) -> None:
+    """Take members out of a team; those who are not in it do not matter. Takes `members.write`."""
     locking.lock(organization_id)
     authority.require(by, "members.write", Context(organization_id))
     team = find(organization_id, team_id)
+    leaving = set(member_ids)
     for place in _places(team):
-        if place.member_id == member_id:
+        if place.member_id in leaving:
             place.end()
-            member = database.session().get_one(Membership, member_id)
+            member = database.session().get_one(Membership, place.member_id)
             losses.record("grant", sub=member.user_id, org_id=organization_id)
-            trail.record("team.member.removed", by=by, subject=member_id, organization=organization_id, before=team.id)
+            trail.record("team.member.removed", by=by, subject=member.id, organization=organization_id, before=team.id)
 
 
 def find(organization_id: str, name: str) -> Team:
