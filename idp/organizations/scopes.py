@@ -73,7 +73,7 @@ def of_accounts(organization_id: str, names: Collection[str]) -> list[Scope]:
             Placement.ended_at.is_(None),
             Placement.account_id.in_(some) | Placement.key.in_(some),
         )
-        for placement_id, account_id, key, livemode in database.session().execute(statement).tuples():
+        for placement_id, account_id, key, livemode in database.session().execute(statement):
             found[account_id] = found[key] = Scope(organization_id, placement_id, account_id, livemode=bool(livemode))
     if missing := sorted(set(names) - found.keys()):
         raise NotFound(f"There is no account {missing[0]!r} in this organization.")
