@@ -42,11 +42,12 @@ def loads(text: bytes | str) -> Json:
 def _walk(value: Json) -> None:
     """Look at everything inside `value`, without recursion: whoever nests deeper than a stack has been refused."""
     level: list[Json] = [value]
-    for _ in range(DEPTH + 1):
+    for _ in range(DEPTH):
         level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return
-    raise ValueError(f"more than {DEPTH} levels")
+    if any(isinstance(inner, list | dict) for inner in level):
+        raise ValueError(f"more than {DEPTH} levels")
+    for inner in level:
+        _inside(inner)
 
 
 def _inside(value: Json) -> list[Json]:

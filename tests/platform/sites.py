@@ -27,7 +27,7 @@ PROGRAM = {"Accept": "application/json"}
 
 @dataclass
 class Site:
-    """A provider under test, and a client that knocks at it. `secret` is something that its doors know and must not tell."""
+    """A provider under test and a client that knocks at it. `secret` is what its doors know and must not tell."""
 
     app: Flask
     client: FlaskClient
@@ -85,7 +85,6 @@ def _add_doors(site: Site) -> None:
         site.app.add_url_rule(f"/probe/{view.__name__}", view_func=view, methods=methods)
     site.app.add_url_rule("/api/boom", "api_boom", boom)
     lane.mount(site.app, "/probe/machine", machine, methods=("POST",))
-    lane.mount(site.app, "/probe/machine/<name>", machine, methods=("POST",), phrase=lane.as_elsewhere)
 
 
 @public
