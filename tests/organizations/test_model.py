@@ -50,7 +50,7 @@ from idp.platform import clock, database, identifiers
 from idp.platform.errors import Refusal
 from idp.users import lifecycle, users
 from idp.users.users import UserSettings
-from tests.organizations.world import Grant, Organization, World
+from tests.organizations.world import Grant, Organization, Scope, World
 
 BUILT_IN = ["super_admin", "admin", "iam_admin", "developer", "view_only", "sandbox_admin"]
 PERMISSIONS = ["refunds.write", "members.write", "sandboxes.read", "accounts.move"]
@@ -113,15 +113,30 @@ class Worlds(RuleBasedStateMachine):
                     if user not in there.members:
                         memberships.add(here, NewMember(user), by=SYSTEM)
                         there.members[user] = "active"
-            self.begin_as(0, 1, "admin")
-            self.begin_as(1, 0, "iam_admin")
+            for o, here in enumerate(self.organizations):
+                self.populate(o, here)
+            self.begin(0, f"user:{self.users[1]}", "admin", ("organization", self.organizations[0]))
+            self.begin(1, f"user:{self.users[0]}", "iam_admin", ("organization", self.organizations[1]))
 
-    def begin_as(self, o: int, p: int, role: str) -> None:
-        here, user = self.organizations[o], self.users[p]
-        member = memberships.of_user(here, user)
-        grants.grant(Wanted(Grantee("member", member.id), role, scopes.of_organization(here)), by=SYSTEM)
-        self.model.organizations[here].grants[f"user:{user}/{role}/organization:{here}"] = Grant(
-            f"user:{user}", role, ("organization", here)
+    def populate(self, o: int, here: str) -> None:
+        """Somebody holds something along each path that there is, one of them not for long."""
+        there = self.model.organizations[here]
+        live, sandbox = self.accounts[2 * o], self.accounts[2 * o + 1]
+        account_groups.add(here, "one", [live], by=SYSTEM)
+        there.groups["one"].add(live)
+        teams.add(here, "one", [memberships.of_user(here, self.users[2]).id], by=SYSTEM)
+        there.teams["one"].add(self.users[2])
+        self.begin(o, "team:one", "developer", ("organization", here))
+        self.begin(o, f"user:{self.users[3]}", "view_only", ("group", "one"))
+        self.begin(o, f"user:{self.users[4]}", "sandbox_admin", ("account", sandbox), clock.now() + 5 * STEP + 1)
+        self.begin(o, f"client:{self.client}", "developer", ("account", live))
+
+    def begin(self, o: int, grantee: str, role: str, scope: Scope, ends: int | None = None) -> None:
+        here = self.organizations[o]
+        wanted = self.wanted(here, Grant(grantee, role, scope, ends=ends))
+        grants.grant(wanted, by=SYSTEM)
+        self.model.organizations[here].grants[f"{grantee}/{role}/{scope[0]}:{scope[1]}"] = Grant(
+            grantee, role, scope, clock.now(), ends
         )
 
     # Acts
@@ -213,19 +228,10 @@ class Worlds(RuleBasedStateMachine):
         who = "operator" if by == "operator" else f"user:{self.users[int(by)]}"
 
         def real(actor: Actor) -> Any:
-            found = {
-                "user": lambda: Grantee("member", memberships.of_user(here, grantee).id),
-                "team": lambda: Grantee("team", teams.find(here, grantee).id),
-                "client": lambda: Grantee("client", grantee),
-            }[to]()
-            place = {
-                "organization": lambda: scopes.of_organization(here),
-                "account": lambda: scopes.of_account(here, scope),
-                "group": lambda: scopes.of_group(here, scope),
-            }[where]()
+            wanted = self.wanted(here, Grant(f"{to}:{grantee}", role, (where, scope), ends=expires))
             if by != "operator":
                 self.could_grant = self.model.may_grant(who, here, (where, scope), role, clock.now())
-            made = grants.grant(Wanted(found, role, place, expires_at=expires), by=actor)
+            made = grants.grant(wanted, by=actor)
             return made.id, made.effective_from
 
         def model(answer: tuple[str, int]) -> None:
@@ -247,24 +253,25 @@ class Worlds(RuleBasedStateMachine):
         wanted = held[key]
 
         def real(actor: Actor) -> None:
-            grants.end(here, self.grant_id(here, wanted), by=actor)
+            grants.end(here, grants.live(self.wanted(here, wanted), "manual").id, by=actor)
 
         self.act(by, real, lambda _: held.pop(key))
 
-    def grant_id(self, here: str, wanted: Grant) -> str:
-        kind, _, name = wanted.grantee.partition(":")
+    def wanted(self, here: str, one: Grant) -> Wanted:
+        """The grant as the rules want it."""
+        kind, _, name = one.grantee.partition(":")
         grantee = {
-            "user": lambda: memberships.of_user(here, name).id,
-            "team": lambda: teams.find(here, name).id,
-            "client": lambda: name,
+            "user": lambda: Grantee("member", memberships.of_user(here, name).id),
+            "team": lambda: Grantee("team", teams.find(here, name).id),
+            "client": lambda: Grantee("client", name),
         }[kind]()
-        where, scope = wanted.scope
+        where, scope = one.scope
         place = {
             "organization": lambda: scopes.of_organization(here),
             "account": lambda: scopes.of_account(here, scope),
             "group": lambda: scopes.of_group(here, scope),
         }[where]()
-        return grants.live(Wanted(Grantee("", grantee), wanted.role, place), "manual").id
+        return Wanted(grantee, one.role, place, expires_at=one.ends)
 
     @rule(o=ORGANIZATIONS, name=NAMES, p=PEOPLE, into=st.booleans(), mine=st.booleans(), by=ACTORS)
     def change_team(self, o: int, name: str, p: int, into: bool, mine: bool, by: Any) -> None:
@@ -366,10 +373,12 @@ class Worlds(RuleBasedStateMachine):
         by=st.integers(0, 1), o=ORGANIZATIONS, role=ROLES, a=ACCOUNTS, way=st.sampled_from(["grant", "team", "group"])
     )
     def serve_oneself(self, by: int, o: int, role: str, a: int, way: str) -> None:
-        """An administrator tries to gain by an act of their own, along every path that there is."""
+        """An administrator tries to gain by an act of their own along every path, or to give what is beyond them."""
         grant = {"o": o, "role": role, "p": by, "name": "one", "a": a, "ends": None, "mine": False}
         if way == "grant":
             self.grant(to="user", where="organization", by=by, **grant)
+        elif way == "beyond":
+            self.grant(to="user", where="organization", by=by, **grant | {"p": 2 + a % 3})
         elif way == "team":
             self.grant(to="team", where="organization", by="operator", **grant)
             self.change_team(o=o, name="one", p=by, into=True, mine=True, by=by)
