@@ -28,7 +28,7 @@ def create(organization_id: str, wanted: GroupSettings, *, by: Actor, id: str = 
     """Make a group without accounts. Takes `accounts.write` on the organization."""
     locking.lock_open(organization_id)
     authority.require(by, "accounts.write", Context(organization_id))
-    _require_free(organization_id, names.key(wanted.key))
+    _require_free(organization_id, names.key(wanted.key, "agrp"))
     group = AccountGroup(
         id=names.given_id("agrp", id, AccountGroup),
         organization_id=organization_id,
@@ -50,7 +50,7 @@ def reconfigure(organization_id: str, group_id: str, wanted: GroupSettings, *, b
     if before == wanted:
         return False
     if wanted.key != before.key:
-        _require_free(organization_id, names.key(wanted.key))
+        _require_free(organization_id, names.key(wanted.key, "agrp"))
     group.key, group.name = wanted.key, names.shown(wanted.name)
     trail.record("group.changed", by=by, subject=group.id, organization=organization_id, before=before, after=wanted)
     return True

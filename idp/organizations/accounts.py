@@ -28,7 +28,7 @@ class AccountSettings:
     country: str
 
     def __post_init__(self) -> None:
-        names.key(self.key)
+        names.key(self.key, "acct")
         names.shown(self.name)
         if not _COUNTRY.fullmatch(self.country):
             raise Invalid("country takes two capital letters, e.g. DE.", field="country")
@@ -140,7 +140,7 @@ def leave(scope: Scope, *, by: Actor) -> None:
 
 def arrive(organization_id: str, before: Scope, key: str) -> Scope:
     """Begin a stay of the account of `before` in another organization. A key in use there is a `Conflict`."""
-    _require_free(organization_id, [names.key(key)])
+    _require_free(organization_id, [names.key(key, "acct")])
     session = database.session()
     session.flush()
     session.add(

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.feed import losses
-from idp.organizations import authority, grants, locking, ownership
+from idp.organizations import authority, grants, locking, names, ownership
 from idp.organizations.effective import Context
 from idp.organizations.models import Membership, MembershipStatus, Role, TeamMember
 from idp.platform import clock, database, identifiers
@@ -36,7 +36,7 @@ def add_many(organization_id: str, wanted: Sequence[NewMember], *, by: Actor, so
     """Take people in; membership ids by user id, also of those who were members already (they stay as they are).
 
     Takes `members.write` on the organization; only the operator can say `active` for somebody else: everybody else
-    invites. Raises `NotFound` for a person who does not exist.
+    invites. Raises `NotFound` for a person who does not exist, `Conflict` for an id that is or was in use.
     """
     locking.lock_open(organization_id)
     authority.require(by, "members.write", Context(organization_id))
@@ -45,6 +45,7 @@ def add_many(organization_id: str, wanted: Sequence[NewMember], *, by: Actor, so
     members = of_users(organization_id, [one.user_id for one in wanted])
     new = [one for one in {one.user_id: one for one in wanted}.values() if one.user_id not in members]
     _require_people([one.user_id for one in new])
+    names.require_new_ids("mem", [one.id for one in new if one.id], Membership)
     return members | take_in(organization_id, new, by=by, source=source)
 
 

@@ -2,6 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
+
+from sqlalchemy import select
 
 from idp.platform import database, identifiers
 from idp.platform.database import Model
@@ -10,11 +13,14 @@ from idp.platform.errors import Conflict, Invalid
 _KEY = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 
 
-def key(text: str, *, field: str = "key") -> str:
-    """`text`, if it can be a key: lower-case letters, digits, `-` and `_`, up to 64. Raises `Invalid`."""
-    if not _KEY.fullmatch(text):
+def key(text: str, prefix: str) -> str:
+    """`text`, if it can be the key of what has ids with `prefix`: lower-case letters, digits, `-` and `_`, up to 64.
+
+    Raises `Invalid`, also for the shape of such an id: whoever names an id must not get another's key.
+    """
+    if not _KEY.fullmatch(text) or identifiers.is_one(prefix, text):
         raise Invalid(
-            f"{field} takes up to 64 lower-case letters, digits, - and _: {text!r} does not fit.", field=field
+            f"key takes up to 64 lower-case letters, digits, - and _, and no id: {text!r} does not fit.", field="key"
         )
     return text
 
@@ -35,8 +41,18 @@ def given_id(prefix: str, wanted: str, table: type[Model]) -> str:
     """The id that somebody brings along, if it is well-formed and never was in use; else a new one when empty."""
     if not wanted:
         return identifiers.mint(prefix)
-    if not identifiers.is_one(prefix, wanted):
-        raise Invalid(f"An id here begins with {prefix}_ and is URL-safe: {wanted!r} is not.", field="id")
-    if database.session().get(table, wanted) is not None:
-        raise Conflict(f"The id {wanted} is in use already.")
+    require_new_ids(prefix, [wanted], table)
     return wanted
+
+
+def require_new_ids(prefix: str, wanted: Sequence[str], table: type[Model]) -> None:
+    """Raise `Invalid` for what has not the shape of an id, `Conflict` for what was ever in use or is there twice."""
+    for one in wanted:
+        if not identifiers.is_one(prefix, one):
+            raise Invalid(f"An id here begins with {prefix}_ and is URL-safe: {one!r} is not.", field="id")
+    if len(set(wanted)) < len(wanted):
+        raise Conflict("Two of them have the same id.")
+    known = table.__table__.c.id
+    for some in database.chunks(wanted):
+        if taken := database.session().scalars(select(known).where(known.in_(some))).first():
+            raise Conflict(f"The id {taken} is in use already.")

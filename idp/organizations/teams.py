@@ -27,7 +27,7 @@ def create(organization_id: str, wanted: TeamSettings, *, by: Actor, id: str = "
     """Make a team without members. Takes `members.write` on the organization."""
     locking.lock_open(organization_id)
     authority.require(by, "members.write", Context(organization_id))
-    _require_free(organization_id, names.key(wanted.key))
+    _require_free(organization_id, names.key(wanted.key, "team"))
     team = Team(
         id=names.given_id("team", id, Team),
         organization_id=organization_id,
@@ -49,7 +49,7 @@ def reconfigure(organization_id: str, team_id: str, wanted: TeamSettings, *, by:
     if before == wanted:
         return False
     if wanted.key != before.key:
-        _require_free(organization_id, names.key(wanted.key))
+        _require_free(organization_id, names.key(wanted.key, "team"))
     team.key, team.name = wanted.key, names.shown(wanted.name)
     trail.record("team.changed", by=by, subject=team.id, organization=organization_id, before=before, after=wanted)
     return True

@@ -76,7 +76,14 @@ def test_a_key_is_used_once_at_a_time_in_an_organization(acme: Flask) -> None:
 
 
 def test_what_an_account_cannot_be_called_is_refused() -> None:
-    for wrong in (("", "N", "DE"), ("DE", "N", "DE"), ("de", "", "DE"), ("de", "N", "de"), ("de", "N", "DEU")):
+    for wrong in (
+        ("", "N", "DE"),
+        ("DE", "N", "DE"),
+        ("acct_us", "N", "DE"),
+        ("de", "", "DE"),
+        ("de", "N", "de"),
+        ("de", "N", "DEU"),
+    ):
         with pytest.raises(Invalid):
             AccountSettings(*wrong)
 
