@@ -18,6 +18,8 @@ from flask import Flask
 
 from idp.audit.trail import Actor
 from idp.cli import output
+from idp.cli.output import Json
+from idp.keys import master_keys
 from idp.platform import correlation, database, schema
 from idp.platform.correlation import Origin
 from idp.platform.errors import Invalid, Refusal
@@ -37,6 +39,14 @@ def operator() -> Actor:
         return Actor("operator", str(os.getuid()))
 
 
+class Failure(Exception):
+    """What was asked for was done, and the answer is bad news: it is shown, and the exit status is 1."""
+
+    def __init__(self, answer: Json) -> None:
+        super().__init__("the answer is bad news")
+        self.answer = answer
+
+
 class Command(click.Command):
     """A command whose function returns what is to be shown. `needs`: see `Needs`."""
 
@@ -49,7 +59,11 @@ class Command(click.Command):
         """Run the function where it belongs and show what it returns."""
         as_json = bool(ctx.find_root().meta.get(_AS_JSON))
         with _told(as_json=as_json), correlation.working_for(Origin()), _standing_on(self._needs):
-            output.show(super().invoke(ctx), as_json=as_json)
+            try:
+                output.show(super().invoke(ctx), as_json=as_json)
+            except Failure as failure:
+                output.show(failure.answer, as_json=as_json)
+                ctx.exit(1)
 
 
 class Noun(click.Group):
@@ -96,6 +110,7 @@ def _standing_on(needs: Needs) -> Iterator[None]:
         try:
             if needs == "data":
                 schema.check()
+                master_keys.check()
             yield
         finally:
             database.db.session.remove()
@@ -138,7 +153,7 @@ def _told(*, as_json: bool) -> Iterator[None]:
         yield
     except Refusal as refusal:
         raise Refused(refusal, as_json=as_json) from None
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
     except Exception as error:
         away = database.refusal_for(error)

@@ -9,12 +9,15 @@ import click
 from idp.cli.door import json_option
 
 COMMANDS: Final = {
+    "serve": "idp.cli.serve:serve",
+    "worker": "idp.cli.worker:worker",
     "db": "idp.cli.db:db",
     "user": "idp.cli.user:user",
     "client": "idp.cli.client:client",
     "api": "idp.cli.api:api",
     "operator": "idp.cli.operator:operator",
     "keys": "idp.cli.keys:keys",
+    "epoch": "idp.cli.epoch:epoch",
     "audit": "idp.cli.audit:audit",
     "config": "idp.cli.config:config",
     # one line a command

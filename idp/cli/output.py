@@ -1,27 +1,45 @@
 """What a command prints: one JSON value for programs, or tables for people. Nothing else goes to stdout."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from idp.platform import clock
+from idp.platform.errors import Invalid
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """What a command answers: an object, a list of objects, or a text."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """An answer too long for memory: text line by line, each with its end. `are_json`: every line is a JSON value."""
+
+    text: Iterable[str]
+    are_json: bool
+
+
+Answer: TypeAlias = "Json | Lines"
+"""What a command's function returns."""
 
 _NOT_A_TERMINAL = 10_000
 """Columns where nobody looks at a terminal: nothing is cut or folded."""
 
 
-def show(answer: Json, *, as_json: bool) -> None:
+def show(answer: Answer, *, as_json: bool) -> None:
     """Print `answer` on stdout."""
-    if as_json:
+    if isinstance(answer, Lines):
+        _stream(answer, as_json=as_json)
+    elif as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     elif isinstance(answer, Mapping):
         _print(_card(answer))
@@ -39,6 +57,25 @@ def tell(text: str) -> None:
 def moment(instant: int | None) -> str | None:
     """An instant of ours (microseconds since 1970 UTC) as RFC 3339."""
     return None if instant is None else clock.iso(instant)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal (stderr) how far long work has come; yields what to tell: how many are done, of how many."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _stream(answer: Lines, *, as_json: bool) -> None:
+    if as_json and not answer.are_json:
+        raise Invalid("this format cannot be printed as one JSON value: leave --json away, or write to a file")
+    between = "["
+    for line in answer.text:
+        click.echo(between + line.rstrip("\n") if as_json else line, nl=False)
+        between = ","
+    if as_json:
+        click.echo("[]" if between == "[" else "]")
 
 
 def _print(renderable: Table | Text) -> None:

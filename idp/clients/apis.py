@@ -110,7 +110,7 @@ def withdraw(api: Api, *, by: Actor) -> None:
     _take_turn()
     if api.ended_at is not None:
         return
-    before = settings_of(api)
+    before = _told(api)
     edges: list[Period] = [*_scopes(api), *_permissions(api), *_holders(api), api]
     for edge in edges:
         edge.end()
@@ -140,7 +140,7 @@ def settings_of(api: Api) -> ApiSettings:
     declared = _read(api)
     roles: dict[str, list[str]] = {name: [] for name in declared.permissions}
     for holding in sorted(declared.holdings, key=lambda holding: holding.role_key):
-        if holding.role_key not in HOLDERS_OF_ALL:
+        if holding.role_key not in (*HOLDERS_OF_ALL, EVERY_MEMBER):
             roles[holding.permission].append(holding.role_key)
     return ApiSettings(
         api.audience,
@@ -245,21 +245,32 @@ def _take_turn() -> None:
 
 def _become(audience: str, name: str, wanted: _Declared, *, by: Actor, id: str = "") -> Api:
     api = database.session().scalars(select(Api).where(Api.audience == audience, Api.ended_at.is_(None))).one_or_none()
-    before = None if api is None else settings_of(api)
+    before = None if api is None else _told(api)
     if api is None:
         api = _make(audience, name, id)
     api.name = name
     scope_gone = _declare_scopes(api, wanted)
     _declare_permissions(api, wanted)
-    lost = _declare_holders(api, wanted) or scope_gone
-    if lost:
+    if _declare_holders(api, wanted) or scope_gone:
         losses.record("api", aud=audience)
-    after = settings_of(api)
-    if before is None:
-        trail.record("api.created", by=by, subject=api.id, after=after)
-    elif lost or before != after:
-        trail.record("api.changed", by=by, subject=api.id, before=before, after=after)
+    after = _told(api)
+    if before != after:
+        event = "api.changed" if before else "api.created"
+        trail.record(event, by=by, subject=api.id, before=before, after=after)
     return api
+
+
+def _told(api: Api) -> dict[str, object]:
+    """What the trail is told: a line a permission, with its holders and modes, so that a change is a short one."""
+    declared = _read(api)
+    lines: dict[str, dict[str, str | bool]] = {
+        name: {"as_issuer": bool(as_issuer)} for name, as_issuer in declared.permissions.items()
+    }
+    for holding in sorted(declared.holdings, key=lambda holding: (holding.permission, holding.role_key)):
+        modes = ["live"] * holding.live + ["sandbox"] * holding.sandbox
+        lines[holding.permission][holding.role_key or "every member"] = " and ".join(modes)
+    said = {f"permission {name}": line for name, line in lines.items()}
+    return {"audience": api.audience, "name": api.name, "scopes": dict(declared.scopes), **said}
 
 
 def _make(audience: str, name: str, given: str) -> Api:
