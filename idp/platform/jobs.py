@@ -9,6 +9,7 @@ job changed in that transaction has not happened.
 import contextlib
 import json
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -174,8 +175,11 @@ class Worker:
 
     def stop(self) -> None:
         """Take no more jobs, and wait a moment for those in hand; one that goes on is lost, and done again."""
-        for rounds in self._rounds:
-            rounds.stop()
+        ending = [threading.Thread(target=rounds.stop) for rounds in self._rounds]
+        for thread in ending:
+            thread.start()
+        for thread in ending:
+            thread.join()
 
     def work_once(self) -> bool:
         """Do one job, if one is due; whether one was."""

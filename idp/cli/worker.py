@@ -1,0 +1,98 @@
+"""`idp worker`: jobs, and what has to be done from time to time. `idp serve` runs one inside.
+
+Any number of nodes may run one: jobs are leased, and every chore is one that two nodes may do at once.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+import click
+from flask import Flask
+
+from idp.audit.seal import Sealer
+from idp.cli import start
+from idp.cli.door import Command, create_app
+from idp.feed import positions
+from idp.platform import database, jobs
+from idp.platform.jobs import Handler
+from idp.platform.rounds import Rounds
+from idp.platform.settings import Settings
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    # one line a kind of job
+}
+
+
+@dataclass(frozen=True)
+class Chore:
+    """What is done every `every` seconds; `work` says whether there is more to do at once."""
+
+    name: str
+    every: float
+    work: Callable[[], bool]
+
+
+def _in_batches(rule: Callable[[], int]) -> bool:
+    """One batch of a rule that cleans up; whether it found anything."""
+    with database.writing():
+        return rule() > 0
+
+
+def _keys() -> bool:
+    start.make_missing_keys()
+    return False
+
+
+CHORES: Final = (
+    Chore("feed clean-up", 60, partial(_in_batches, positions.clean_up)),
+    Chore("job clean-up", 60, partial(_in_batches, jobs.clean_up)),
+    Chore("signing keys", 60, _keys),
+)
+
+
+class Background(Protocol):
+    """Something that goes on in threads of this process from `start()` to `stop()`."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def upkeep(app: Flask) -> tuple[Background, ...]:
+    """Everything that a worker does."""
+    return (
+        Sealer(app),
+        jobs.Worker(app, HANDLERS),
+        *(Rounds(chore.name, app, chore.work, every=chore.every) for chore in CHORES),
+    )
+
+
+def run(app: Flask, ready: Callable[[], None] = lambda: None) -> None:
+    """Work until SIGTERM or SIGINT, then end what is in hand. Takes the signals of this process for itself."""
+    told = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: told.set())
+    background = upkeep(app)
+    for one in background:
+        one.start()
+    ready()
+    told.wait()
+    ending = [threading.Thread(target=one.stop, daemon=True) for one in background]
+    for thread in ending:
+        thread.start()
+    for thread in ending:
+        thread.join()
+
+
+@click.command(cls=Command, needs="nothing")
+def worker() -> None:
+    """Do jobs and upkeep (the audit chain, clean-up) until SIGTERM."""
+    settings = Settings.load(os.environ)
+    start.forget_secrets()
+    app = create_app(settings)
+    start.make_ready(app)
+    run(app)

@@ -1,0 +1,231 @@
+"""A provider with a few doors of its own, served as `idp serve` does it: what tests start as processes, and kill.
+
+Run as a program (`python -m tests.platform.serving PORT WORKERS`) it is the server; imported, it is its controls.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, request
+from sqlalchemy import select
+
+from idp.audit import trail
+from idp.audit.models import Entry
+from idp.cli import serve, start
+from idp.cli.door import create_app
+from idp.platform import database
+from idp.platform.access import public
+from idp.platform.settings import Settings
+from idp.platform.web_server import Tls
+from tests.databases import SECRET_KEY
+
+METRICS_TOKEN = "Zb7uLq2XwYtE9sKcVn4RjHf6MgPd8aTo1Ci5"
+
+# The server
+
+
+def main(port: str, workers: str, certificate: str = "", key: str = "") -> int:
+    """Serve until told to stop."""
+    settings = Settings.load(os.environ)
+    start.forget_secrets()
+    app = create_app(settings)
+    _open_doors(app)
+    tls = Tls(Path(certificate), Path(key)) if certificate else None
+    return serve.run(app, settings, serve.Wishes("127.0.0.1", int(port), int(workers), tls))
+
+
+def _open_doors(app: Flask) -> None:
+    @app.get("/slow")
+    @public
+    def slow() -> str:
+        threading.Event().wait(float(request.args["seconds"]))
+        return "done"
+
+    @app.get("/who")
+    @public
+    def who() -> dict[str, Any]:
+        return {"pid": os.getpid(), "environ": {name: str(value) for name, value in request.environ.items()}}
+
+    @app.post("/entries")
+    @public
+    def write() -> dict[str, str]:
+        with database.writing():
+            trail.record("user.created", by=trail.SYSTEM, subject=request.form["subject"])
+        return {"subject": request.form["subject"]}
+
+    @app.get("/entries")
+    @public
+    def read() -> list[str]:
+        wanted = select(Entry.subject).where(Entry.event == "user.created")
+        return list(database.session().scalars(wanted))
+
+
+# Its controls
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered; `seconds`: how long it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Service:
+    """A provider that runs as processes on `url`, at a port of its own."""
+
+    def __init__(self, url: str, folder: Path, *, workers: int = 1, tls: tuple[Path, Path] | None = None) -> None:
+        self.url = url
+        self.port = _free_port()
+        self.log = folder / f"{self.port}.log"
+        self._out = folder / f"{self.port}.out"
+        self._workers = workers
+        self._tls = tls
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Service"]:
+        """Started, and in the end gone, whatever happened."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.kill()
+
+    def start(self) -> float:
+        """Start, and wait until it says that it is ready; how many seconds that took."""
+        began = time.monotonic()
+        files = [str(path) for path in self._tls or ()]
+        command = [sys.executable, "-m", "tests.platform.serving", str(self.port), str(self._workers), *files]
+        with self._out.open("wb") as out, self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=out, stderr=log, env=self.environment())
+        self.until(lambda: bool(self.said()), within=30)
+        return time.monotonic() - began
+
+    def environment(self) -> dict[str, str]:
+        """What the processes are given."""
+        given = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+        return given | {
+            "IDP_ISSUER": f"http{'s' if self._tls else ''}://localhost:{self.port}",
+            "IDP_DATABASE_URL": self.url,
+            "IDP_SECRET_KEY": SECRET_KEY,
+            "IDP_METRICS_TOKEN": METRICS_TOKEN,
+            "IDP_DRAIN_SECONDS": "1",
+        }
+
+    def said(self) -> str:
+        """What stands on its standard output."""
+        return self._out.read_text()
+
+    @property
+    def pid(self) -> int:
+        """The supervisor."""
+        assert self._process
+        return self._process.pid
+
+    def workers(self) -> list[int]:
+        """The processes that the supervisor has, as many as there are just now."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def stop(self) -> int:
+        """Tell it to stop, and wait; the exit status."""
+        assert self._process
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(20)
+
+    def wait(self, seconds: float) -> int:
+        """The exit status."""
+        assert self._process
+        return self._process.wait(seconds)
+
+    def kill(self) -> None:
+        """Kill every process at once, if there still is one."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        for pid in (*self.workers(), self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(5)
+
+    # Requests
+
+    def get(self, path: str, *, timeout: float = 5) -> Answer:
+        return self._ask("GET", path, None, timeout)
+
+    def post(self, path: str, body: str, *, timeout: float = 8) -> Answer:
+        return self._ask("POST", path, body, timeout)
+
+    def _ask(self, method: str, path: str, body: str | None, timeout: float) -> Answer:
+        began = time.monotonic()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
+        with contextlib.closing(self._connection(timeout)) as connection:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            body_of_answer = response.read()
+        return Answer(response.status, response.headers, body_of_answer, time.monotonic() - began)
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._tls:
+            trusting = ssl.create_default_context(cafile=str(self._tls[0]))
+            return http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=trusting)
+        return http.client.HTTPConnection("localhost", self.port, timeout=timeout)
+
+    def raw(self, sent: bytes, *, timeout: float = 5) -> tuple[bytes, bool]:
+        """Send bytes as they are; what came back, and whether the connection was closed then."""
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as line:
+            line.sendall(sent)
+            while True:
+                try:
+                    piece = line.recv(65_536)
+                except TimeoutError:
+                    return received, False
+                except ConnectionResetError:
+                    return received, True
+                if not piece:
+                    return received, True
+                received += piece
+
+    @staticmethod
+    def until(holds: Callable[[], bool], *, within: float) -> float:
+        """Wait until `holds`; how many seconds that took. Fails after `within`."""
+        began = time.monotonic()
+        while not holds():
+            assert time.monotonic() - began < within, f"not within {within} seconds"
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def is_ready(self) -> bool:
+        """Whether it answers, and says that it is ready."""
+        try:
+            return self.get("/readyz", timeout=2).status == 200
+        except OSError:
+            return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
