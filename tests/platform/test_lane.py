@@ -1,6 +1,7 @@
 """The lane: a machine endpoint says the same in front of Flask and inside of it."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from idp.platform.lane import Endpoint, Lane, as_elsewhere
 from tests.platform.sites import PROGRAM, Site
 
 FORM = "application/x-www-form-urlencoded"
-CALLS: list[tuple[str, dict[str, object]]] = [
+CALLS: list[tuple[str, dict[str, Any]]] = [
     ("POST", {"data": "a=1&b=%C3%A9", "content_type": FORM, "query_string": "q=2"}),
     ("POST", {"data": "a=1&a=2", "content_type": FORM}),
     ("POST", {"data": "resource=1&resource=2", "content_type": FORM}),
@@ -27,7 +28,7 @@ def lane_of(site: Site) -> Lane:
 
 
 @pytest.mark.parametrize(("method", "request_"), CALLS)
-def test_both_ways_say_the_same(site: Site, method: str, request_: dict[str, object]) -> None:
+def test_both_ways_say_the_same(site: Site, method: str, request_: dict[str, Any]) -> None:
     path = "/probe/machine"
     fast = site.client.open(path, method=method, headers=PROGRAM, **request_)
     removed = lane_of(site).endpoints.pop(path)
@@ -46,7 +47,7 @@ def test_the_lane_does_without_flask(site: Site, monkeypatch: pytest.MonkeyPatch
         raise AssertionError("Flask was asked")
 
     monkeypatch.setattr(lane_of(site), "behind", unused)
-    assert site.client.post("/probe/machine", data="a=1", content_type=FORM).json["form"] == [["a", "1"]]
+    assert site.client.post("/probe/machine", data="a=1", content_type=FORM).get_json()["form"] == [["a", "1"]]
 
 
 def test_only_the_very_path_takes_the_lane(site: Site) -> None:

@@ -141,7 +141,7 @@ def test_even_a_broken_error_page_tells_only_the_reference(site: Site, monkeypat
 def test_a_database_that_is_away_is_said_so_with_a_time_to_come_back(site: Site) -> None:
     answer = site.client.get("/probe/away", headers=PROGRAM)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert answer.json["code"] == "database_unavailable"
+    assert answer.get_json()["code"] == "database_unavailable"
     assert site.secret not in answer.text
 
 
