@@ -100,6 +100,7 @@ def begin_everywhere(form: str, question: Question = EVERYTHING, *, by: Actor) -
 def _begin(organization: str | None, form: str, question: Question, by: Actor) -> Export:
     if form not in FORMS:
         raise Invalid(f"An export is one of: {', '.join(FORMS)}.", field="form")
+    until = min(question.until, clock.now())  # before its own entry
     trail.record(
         "audit.exported",
         by=by,
@@ -107,7 +108,7 @@ def _begin(organization: str | None, form: str, question: Question, by: Actor) -
         organization=organization,
         after={"form": form, **_asked(question)},
     )
-    return Export(organization, replace(question, until=min(question.until, clock.now())), form)
+    return Export(organization, replace(question, until=until), form)
 
 
 def _asked(question: Question) -> dict[str, str]:

@@ -79,7 +79,7 @@ class Rounds:
         except Exception as error:  # whatever it was, the next round is tried
             self._failures += 1
             if self._failures == 1:
-                log.warning("%s: a round failed and will be tried again: %s", self._name, error, exc_info=True)
+                log.warning("%s: %s, will be tried again", self._name, type(error).__name__, exc_info=True)
             return min(_LONGEST_PAUSE, self._every * float(2 ** min(self._failures, 10)))
         if self._failures:
             log.info("%s: works again after %d failures", self._name, self._failures)

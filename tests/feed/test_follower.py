@@ -22,6 +22,7 @@ from idp.platform.database import db
 from tests import databases
 from tests.architecture.tree import ROOT
 from tests.databases import Template
+from tests.outage import outage
 
 
 @pytest.fixture
@@ -226,43 +227,13 @@ def test_a_node_killed_between_commit_and_poll_leaves_its_change_behind(app: Fla
     assert sids == [None, "of the killed", "of the living"]
 
 
-@pytest.fixture
-def outage(app: Flask, database_url: str) -> Iterator[Callable[[bool], None]]:
-    """Takes the database away (`True`) and brings it back (`False`)."""
-    address = make_url(database_url)
-
-    def of_sqlite(away: bool) -> None:
-        path = Path(str(address.database))
-        if away:
-            db.engine.dispose()
-            path.rename(path.with_suffix(".away"))
-            path.mkdir()
-        else:
-            path.rmdir()
-            path.with_suffix(".away").rename(path)
-
-    def of_postgresql(away: bool) -> None:
-        plain = database_url.replace(f"/{address.database}?", "/postgres?")
-        with psycopg.connect(plain, autocommit=True) as connection:
-            connection.execute(f'ALTER DATABASE "{address.database}" ALLOW_CONNECTIONS {str(not away).lower()}')
-            if away:
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [address.database]
-                )
-
-    yield of_sqlite if database.is_sqlite() else of_postgresql
-    database.session().rollback()
-
-
 def test_a_follower_is_silent_while_the_database_is_away_and_knows_all_when_it_is_back(
-    follower: Follower, outage: Callable[[bool], None]
+    follower: Follower, database_url: str
 ) -> None:
     known = _take_away()
     _until(lambda: _knows(follower, known))
-    db.session.remove()
-    outage(True)
-    _until(lambda: not _knows(follower, known))
-    outage(False)
+    with outage(database_url):
+        _until(lambda: not _knows(follower, known))
     assert _until(lambda: _knows(follower, known)) < 3
     _until(_can_take_away)
     position = positions.head()
