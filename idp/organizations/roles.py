@@ -11,11 +11,11 @@ from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
 from idp.clients.declaration import RoleFile
 from idp.feed import losses
-from idp.organizations import authority, grants, invitations, locking, names, permissions
+from idp.organizations import authority, gains, grants, invitations, locking, names, permissions
 from idp.organizations.effective import Context, HeldPermission, held_permissions
 from idp.organizations.models import BUILT_IN, Role, RoleGrant, RolePermission
 from idp.organizations.scopes import Scope
-from idp.platform import database
+from idp.platform import clock, database
 from idp.platform.errors import Conflict, Invalid, NotFound
 
 MOST = 40
@@ -118,7 +118,7 @@ def change(organization_id: str, role_id: str, wanted: RoleSettings, *, by: Acto
     """Let a custom role be as `wanted` says; whether that changed anything. The key never changes.
 
     Takes `roles.write`. Widening is a grant to everybody who holds the role: `by` must hold on the organization what
-    is added, and be able to give the role as it will be, wherever it is granted.
+    is added (without end, if they hold the role), and be able to give the role as it will be, wherever it is granted.
     """
     locking.lock_open(organization_id)
     authority.require(by, "roles.write", Context(organization_id))
@@ -134,6 +134,7 @@ def change(organization_id: str, role_id: str, wanted: RoleSettings, *, by: Acto
     _rewrite(role, wanted.permissions)
     if added:
         _require_may_give_all(role, by)
+        _require_no_gain(role, added, by)
     if _widened(wanted.permissions, before.permissions):
         losses.record("role", org_id=organization_id, role=role.key)
     trail.record(
@@ -236,22 +237,43 @@ def _modes(one: Permitted) -> tuple[str, ...]:
 
 def _require_may_allow(organization_id: str, added: Collection[Permitted], by: Actor) -> None:
     """Every added permission is declared by some API, and held on the organization by who adds it."""
-    asked = {(one.audience, one.name) for one in added}
-    declared = permissions.declared(asked)
+    needed = _meant_by(added)
     for one in sorted(added):
-        if not any(name == one.name and one.audience in ("", audience) for audience, name in declared):
+        if not any(meant.name == one.name and one.audience in ("", meant.audience) for meant in needed):
             raise Invalid(f"No API declares the permission {one.name!r}.", field="permissions")
     if authority.is_unlimited(by):
         return
-    needed = [
-        HeldPermission(audience, name, int(one.live), int(one.sandbox))
-        for one in added
-        for audience, name in declared
-        if name == one.name and one.audience in ("", audience)
-    ]
     held = held_permissions(authority.holder_of(by), Context(organization_id))
     if lacking := permissions.lacking(needed, held, ("live", "sandbox")):
         raise authority.MayNotGrant(f"You do not hold {sorted(lacking, key=str)[0].name} on the organization.")
+
+
+def _meant_by(listed: Collection[Permitted]) -> frozenset[HeldPermission]:
+    """The permissions that are listed, at every API that declares them."""
+    declared = permissions.declared({(one.audience, one.name) for one in listed})
+    return frozenset(
+        HeldPermission(audience, name, int(one.live), int(one.sandbox))
+        for one in listed
+        for audience, name in declared
+        if name == one.name and one.audience in ("", audience)
+    )
+
+
+def _require_no_gain(role: Role, added: Collection[Permitted], by: Actor) -> None:
+    """Who holds the role may add what their other roles give them without end; else they would keep what runs out."""
+    if authority.is_unlimited(by):
+        return
+    has = gains.possessions(authority.holder_of(by), role.owner, clock.now())
+    if role.key not in {key for key, _ in has}:
+        return
+    lasting = {
+        key
+        for (key, scope), spans in has.items()
+        if key != role.key and scope == role.owner and any(ends == clock.FOREVER for _, ends in spans)
+    }
+    kept = {one for other in grants.roles_of(role.owner, lasting).values() for one in permissions.of_role(other)}
+    if permissions.lacking(_meant_by(added), kept, ("live", "sandbox")):
+        raise gains.WouldGain(f"You hold {role.key} yourself, and what you add to it only for a time.")
 
 
 def _require_may_give_all(role: Role, by: Actor) -> None:
