@@ -11,7 +11,7 @@ from idp.audit import verify as verification
 from idp.audit.chain import ChainHead
 from idp.audit.search import Question
 from idp.audit.verify import Finding
-from idp.cli import output
+from idp.cli import naming, output
 from idp.cli.door import Failure, Noun, operator
 from idp.cli.output import Answer, Json, Lines
 from idp.organizations import scopes
@@ -40,8 +40,8 @@ def export(
         event=event,
         actor=actor,
         subject=subject,
-        since=_instant("since", since, 0),
-        until=_instant("until", until, clock.FOREVER),
+        since=naming.instant("--since", since) if since else 0,
+        until=naming.instant("--until", until) if until else clock.FOREVER,
     )
     by = operator()
     with database.writing():
@@ -84,13 +84,6 @@ def _found(finding: Finding) -> Json:
         "entry": finding.entry_id,
         "what": finding.what,
     }
-
-
-def _instant(name: str, text: str, otherwise: int) -> int:
-    try:
-        return clock.parse(text) if text else otherwise
-    except ValueError:
-        raise Invalid(f"--{name}: a date or time like 2026-11-22T16:20:41Z is expected", field=name) from None
 
 
 def _head(text: str) -> ChainHead | None:

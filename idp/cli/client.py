@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import click
 
+from idp.cli import naming
 from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
 from idp.clients import clients, metadata, secrets
@@ -233,13 +234,7 @@ def _offered(names: Sequence[str]) -> frozenset[str] | None:
 
 
 def _metadata(said: Sequence[str]) -> dict[str, metadata.Json]:
-    parsed: dict[str, metadata.Json] = {}
-    for one in said:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise Invalid(f"--set {name}: NAME=VALUE is expected", field=name)
-        parsed[name] = _value(value)
-    return parsed
+    return {name: _value(value) for name, value in naming.pairs("--set", said)}
 
 
 def _value(text: str) -> metadata.Json:

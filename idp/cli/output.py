@@ -28,7 +28,15 @@ class Lines:
     are_json: bool
 
 
-Answer: TypeAlias = "Json | Lines"
+@dataclass(frozen=True)
+class Worded:
+    """An answer that people read as `text` and programs as `value`."""
+
+    value: Json
+    text: str
+
+
+Answer: TypeAlias = "Json | Lines | Worded"
 """What a command's function returns."""
 
 _NOT_A_TERMINAL = 10_000
@@ -39,6 +47,8 @@ def show(answer: Answer, *, as_json: bool) -> None:
     """Print `answer` on stdout."""
     if isinstance(answer, Lines):
         _stream(answer, as_json=as_json)
+    elif isinstance(answer, Worded):
+        show(answer.value if as_json else answer.text, as_json=as_json)
     elif as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     elif isinstance(answer, Mapping):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from idp.cli import output
+from idp.cli import naming, output
 from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
 from idp.credentials import passwords
@@ -186,13 +186,7 @@ def _view(person: User, held: Sequence[Address], disabled: bool) -> Json:
 
 
 def _claims(said: Sequence[str]) -> dict[str, claims.Json]:
-    parsed: dict[str, claims.Json] = {}
-    for one in said:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise Invalid(f"--claim {name}: NAME=VALUE is expected", field=name)
-        parsed[name] = _value(value)
-    return parsed
+    return {name: _value(value) for name, value in naming.pairs("--claim", said)}
 
 
 def _value(text: str) -> claims.Json:
