@@ -48,8 +48,9 @@ def grant_many(wanted: Sequence[Wanted], *, by: Actor, source: str = "manual") -
     """Make the grants that are not there yet, all in one organization; how many were made.
 
     A live grant with another expiry is ended and made anew. Raises `NotFound` for a role or grantee that is not the
-    organization's, `Invalid` for a role that is not assignable at the scope, `authority.MayNotGrant` beyond what
-    `by` may give, `gains.WouldGain` when `by` would hold what they lacked. Then nothing has changed.
+    organization's, `Invalid` for a role that is not assignable at the scope, or is wanted twice with two expiries,
+    `authority.MayNotGrant` beyond what `by` may give, `gains.WouldGain` when `by` would hold what they lacked. Then
+    nothing has changed.
     """
     if not wanted:
         return 0
@@ -59,7 +60,7 @@ def grant_many(wanted: Sequence[Wanted], *, by: Actor, source: str = "manual") -
     owners = _require_grantees(organization_id, {one.grantee for one in wanted})
     _require_may(wanted, known, by)
     with gains.refused(by, organization_id):
-        return _make(wanted, known, owners, by=by, source=source)
+        return _make(_distinct(wanted), known, owners, by=by, source=source)
 
 
 def end(organization_id: str, grant_id: str, *, by: Actor) -> None:
@@ -179,6 +180,14 @@ def _the_only(organization_ids: Iterable[str]) -> str:
     return found.pop()
 
 
+def _distinct(wanted: Sequence[Wanted]) -> list[Wanted]:
+    found: dict[tuple[Grantee, str, str], Wanted] = {}
+    for one in wanted:
+        if found.setdefault((one.grantee, one.role, one.scope.id), one).expires_at != one.expires_at:
+            raise Invalid("The same role is wanted twice with different expiries.", field="expires_at")
+    return list(found.values())
+
+
 def _require_grantees(organization_id: str, wanted: Collection[Grantee]) -> dict[str, str]:
     """Every grantee is live and of this organization; the owner of each client, by its id."""
     session = database.session()
@@ -223,7 +232,7 @@ def _make(wanted: Sequence[Wanted], known: dict[str, Role], owners: dict[str, st
     there = _there(organization_id, {one.grantee.id for one in wanted}, source)
     cooling_off = policies.of(organization_id).cooling_off * clock.SECOND
     rows = []
-    for one in dict.fromkeys(wanted):
+    for one in wanted:
         key = (one.grantee.id, one.scope.id, known[one.role].id)
         if key in there:
             if there[key].expires_at == one.expires_at:

@@ -171,6 +171,16 @@ def act(rule: Callable[..., Result], *arguments: Any, by: Actor = OPERATOR, **mo
         return rule(*arguments, by=by, **more)
 
 
+def crowd(number: int) -> list[str]:
+    """The memberships of as many new people."""
+
+    def take_in(*, by: Actor) -> list[str]:
+        ids = [users.create(UserSettings(f"crowd{one}"), by=by).id for one in range(number)]
+        return list(memberships.add_many(ACME, [NewMember(one) for one in ids], by=by).values())
+
+    return act(take_in)
+
+
 def give(wanted: Wanted, *, by: Actor = OPERATOR, source: str = "manual") -> str:
     """Make a grant; its id."""
     with database.writing():
@@ -191,7 +201,7 @@ def grant_of(who: Actor, key: str) -> str:
 
 
 @contextmanager
-def refused(kind: type[Refusal]) -> Iterator[None]:
+def refused(kind: type[Exception]) -> Iterator[None]:
     """The block is a transaction that must be refused, and not a row of any table may differ afterwards."""
     before = state()
     with pytest.raises(kind), database.writing():

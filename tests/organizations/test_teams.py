@@ -4,14 +4,11 @@ import pytest
 from flask import Flask
 
 from idp.audit.trail import Actor
-from idp.organizations import grants, memberships, teams
+from idp.organizations import grants, teams
 from idp.organizations.authority import MayNotGrant
 from idp.organizations.gains import WouldGain
-from idp.organizations.memberships import NewMember
 from idp.organizations.teams import TeamSettings
 from idp.platform.errors import Conflict, Forbidden, Invalid, NotFound
-from idp.users import users
-from idp.users.users import UserSettings
 from tests.organizations.actors import (
     ACME,
     ADAM,
@@ -32,6 +29,7 @@ from tests.organizations.actors import (
     ZOE,
     act,
     at,
+    crowd,
     give,
     refused,
     roles_of,
@@ -163,13 +161,3 @@ def test_a_loss_that_reaches_more_than_a_hundred_people_is_told_once(acme: Flask
     act(teams.add, ACME, OPS, people[100:])
     act(teams.delete, ACME, OPS)
     assert losses()[100:] == [("grant", {"org_id": ACME, "role": "tax_analyst"})]
-
-
-def crowd(number: int) -> list[str]:
-    """The memberships of as many new people."""
-
-    def take_in(*, by: Actor) -> list[str]:
-        ids = [users.create(UserSettings(f"crowd{one}"), by=by).id for one in range(number)]
-        return list(memberships.add_many(ACME, [NewMember(one) for one in ids], by=by).values())
-
-    return act(take_in)
