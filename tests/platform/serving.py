@@ -122,8 +122,9 @@ class Service:
         return time.monotonic() - began
 
     def environment(self) -> dict[str, str]:
-        """What the processes are given."""
-        given = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+        """What the processes are given; they may keep what they compile, as any installation does."""
+        without = ("IDP_", "PYTHONDONTWRITEBYTECODE")
+        given = {name: value for name, value in os.environ.items() if not name.startswith(without)}
         return given | {
             "IDP_ISSUER": f"http{'s' if self._tls else ''}://localhost:{self.port}",
             "IDP_DATABASE_URL": self.url,
