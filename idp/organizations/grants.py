@@ -146,6 +146,13 @@ def roles_of(organization_id: str, keys: Collection[str]) -> dict[str, Role]:
     return known
 
 
+def require_assignable(role: Role, scope: Scope) -> None:
+    """Raise `Invalid` unless the role may be given at scopes of that kind."""
+    if not (role.at_organization if scope.id == scope.organization_id else role.at_account):
+        level = "an organization" if scope.id == scope.organization_id else "an account"
+        raise Invalid(f"The role {role.key} cannot be given on {level}.", field="role")
+
+
 def people_of(one: RoleGrant) -> list[str]:
     """The `sub` of everybody whom the grant reaches: the member, the team's members, or the client."""
     if one.client_id:
@@ -212,19 +219,13 @@ def _require_grantees(organization_id: str, wanted: Collection[Grantee]) -> dict
 
 def _require_may(wanted: Sequence[Wanted], known: dict[str, Role], by: Actor) -> None:
     for one in wanted:
-        _require_assignable(known[one.role], one.scope)
+        require_assignable(known[one.role], one.scope)
         if one.expires_at is not None and one.expires_at <= clock.now():
             raise Invalid("A grant must expire in the future.", field="expires_at")
     if authority.is_unlimited(by):
         return
     for key, scope, to_client in {(one.role, one.scope, one.grantee.kind == "client") for one in wanted}:
         authority.require_may_grant(by, known[key], scope, to_client=to_client)
-
-
-def _require_assignable(role: Role, scope: Scope) -> None:
-    if not (role.at_organization if scope.id == scope.organization_id else role.at_account):
-        level = "an organization" if scope.id == scope.organization_id else "an account"
-        raise Invalid(f"The role {role.key} cannot be given on {level}.", field="role")
 
 
 def _make(wanted: Sequence[Wanted], known: dict[str, Role], owners: dict[str, str], *, by: Actor, source: str) -> int:

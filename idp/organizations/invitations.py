@@ -43,13 +43,15 @@ def invite(organization_id: str, address: str, offered: Sequence[Offered], *, by
     """Invite whoever proves `address`; the invitation and the token for its link, which is shown this once.
 
     Takes `members.write` on the organization, or on every account that the roles are for; and being able to give
-    each role. An open invitation to the same address is replaced: its link dies.
+    each role. An open invitation to the same address that `by` could revoke is replaced: its link dies.
     """
     locking.lock_open(organization_id)
     _require_may_invite(organization_id, offered, by)
+    _require_assignable(organization_id, offered)
     parsed = names.parse_address(address)
     for before in _open(organization_id, Invitation.address_key == parsed.key):
-        _settle(before, "replaced")
+        if _could_revoke(before, by):
+            _settle(before, "replaced")
     token = bearer.mint(PREFIX)
     invitation = Invitation(
         organization_id=organization_id,
@@ -86,12 +88,16 @@ def accept(token: str, *, by: Actor) -> Membership:
     _spend(invitation)
     if by.kind != "user" or not domains.has_proven(by.id, invitation.address_key, organization_id):
         raise InvitationVoid
+    if _was_removed_since(invitation, by.id):
+        raise InvitationVoid
     maker = Actor(invitation.invited_by_kind, invitation.invited_by)
     if maker == by:
         raise InvitationVoid("Nobody can accept an invitation of their own.")
     wanted = _wanted(invitation)
+    offered = [Offered(role, scope) for role, scope in wanted]
     try:
-        _require_may_invite(organization_id, [Offered(role, scope) for role, scope in wanted], maker)
+        _require_may_invite(organization_id, offered, maker)
+        _require_assignable(organization_id, offered)
     except Refusal as refusal:
         raise InvitationVoid from refusal
     member = _join(organization_id, by)
@@ -146,6 +152,8 @@ def in_organization(organization_id: str) -> Sequence[Invitation]:
 
 def _require_may_invite(organization_id: str, offered: Sequence[Offered], by: Actor) -> None:
     """`members.write` on the organization; or on each account, when every role is for one."""
+    if any(one.scope.organization_id != organization_id for one in offered):
+        raise NotFound("There is no such scope in this organization.")
     whole = Context(organization_id)
     contexts = {one.scope.context if one.scope.account_id else whole for one in offered} or {whole}
     for context in sorted(contexts, key=str):
@@ -153,6 +161,30 @@ def _require_may_invite(organization_id: str, offered: Sequence[Offered], by: Ac
     known = grants.roles_of(organization_id, {one.role for one in offered})
     for one in offered:
         authority.require_may_grant(by, known[one.role], one.scope)
+
+
+def _require_assignable(organization_id: str, offered: Sequence[Offered]) -> None:
+    known = grants.roles_of(organization_id, {one.role for one in offered})
+    for one in offered:
+        grants.require_assignable(known[one.role], one.scope)
+
+
+def _could_revoke(invitation: Invitation, by: Actor) -> bool:
+    try:
+        _require_may_invite(invitation.organization_id, [Offered(*one) for one in _wanted(invitation)], by)
+    except Refusal:
+        return False
+    return True
+
+
+def _was_removed_since(invitation: Invitation, user_id: str) -> bool:
+    """Whether the person was taken out of the organization after the invitation was made: it does not undo that."""
+    removed = select(Membership.id).where(
+        Membership.organization_id == invitation.organization_id,
+        Membership.user_id == user_id,
+        Membership.ended_at >= invitation.created_at,
+    )
+    return database.session().execute(removed).first() is not None
 
 
 def _open(organization_id: str, *conditions: ColumnElement[bool]) -> Sequence[Invitation]:
