@@ -3,12 +3,15 @@
 An entry that cannot be written takes its change with it: the exception leaves `writing()`, which rolls back (AUD-04).
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
 import secrets
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sqlalchemy import delete, insert, or_, select, text
 
@@ -64,25 +67,40 @@ def record(
     said = content.of(before, after)
     entry_id = identifiers.entry()
     detail = _detail(entry_id, (email, *said.emails))
-    _ENTRY.run(
-        id=entry_id,
-        at=clock.now(),
-        event=events.known(event),
-        actor_kind=by.kind,
-        actor_id=content.text(by.id, content.LONGEST_NAME),
-        on_behalf_of=by.on_behalf_of,
-        subject=content.text(subject, content.LONGEST_NAME),
-        organization_id=organization,
-        account_id=account,
-        source=content.text(source, content.LONGEST_NAME),
-        request_id=correlation.current().request_id,
-        before_json=said.before,
-        after_json=said.after,
-        detail_digest=detail.digest() if detail else None,
-    )
-    if detail:
-        _DETAIL.run(**vars(detail))
-    _QUEUE[database.is_sqlite()].run(entry_id=entry_id)
+    entry: _Columns = {
+        "id": entry_id,
+        "at": clock.now(),
+        "event": events.known(event),
+        "actor_kind": by.kind,
+        "actor_id": content.text(by.id, content.LONGEST_NAME),
+        "on_behalf_of": by.on_behalf_of,
+        "subject": content.text(subject, content.LONGEST_NAME),
+        "organization_id": organization,
+        "account_id": account,
+        "source": content.text(source, content.LONGEST_NAME),
+        "request_id": correlation.current().request_id,
+        "before_json": said.before,
+        "after_json": said.after,
+        "detail_digest": detail.digest() if detail else None,
+    }
+    waiting: list[_Written] | None = database.session().info.get(_WAITING)
+    if waiting is None:
+        _write([(entry, detail)])
+        return
+    waiting.append((entry, detail))
+    if len(waiting) == database.CHUNK:
+        _write(waiting)
+        waiting.clear()
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Write the entries of the block in batches, as they come and when it ends: for acts of thousands of changes."""
+    info = database.session().info
+    waiting: list[_Written] = info.setdefault(_WAITING, [])
+    yield
+    del info[_WAITING]
+    _write(waiting)
 
 
 def disguised(typed: str) -> str:
@@ -140,6 +158,19 @@ def _detail(entry_id: str, emails: tuple[str, ...]) -> Detail | None:
         ", ".join(dict.fromkeys(content.text(one, _LONGEST_E_MAIL) for one in emails if one)),
     )
     return Detail(entry_id, secrets.token_bytes(_SALT_BYTES), *shown) if any(shown) else None
+
+
+_WAITING = "canopy_entries"
+_Columns: TypeAlias = "dict[str, str | bytes | int | None]"
+_Written: TypeAlias = "tuple[_Columns, Detail | None]"
+"""An entry by its columns, and its side row."""
+
+
+def _write(entries: Sequence[_Written]) -> None:
+    """Write `entries` in their order, which is that of the chain."""
+    _ENTRY.many([entry for entry, _ in entries])
+    _DETAIL.many([vars(detail) for _, detail in entries if detail])
+    _QUEUE[database.is_sqlite()].many([{"entry_id": entry["id"]} for entry, _ in entries])
 
 
 _ENTRY = Prepared(insert(Entry), tuple)

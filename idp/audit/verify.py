@@ -171,16 +171,14 @@ def _ends_at(last: ChainHead) -> bool:
 
     Seals and heads are written together, and the head is read after the seals: it is never behind them.
     """
-    if links.newest(last.chain) > last.number:
-        return False
     stored = database.session().get(Head, last.chain, populate_existing=True)
+    if stored is None and last.number:
+        raise Tampered(Fault.HEAD, last.chain, last.number, "", "has no head after it any more")
     if stored is None:
-        if last.number:
-            raise Tampered(Fault.HEAD, last.chain, last.number, "", "has no head after it any more")
         return True
+    if stored.number > last.number and links.newest(last.chain) > last.number:
+        return False
     if stored.number > last.number:
-        if links.newest(last.chain) > last.number:
-            return False
         raise Tampered(Fault.CUT, last.chain, last.number + 1, "", f"is gone, with all up to number {stored.number}")
     _compare(stored, last)
     return True

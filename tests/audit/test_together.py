@@ -1,0 +1,46 @@
+"""Entries that are written by the many: the same entries, in the same order and in the same transaction."""
+
+import pytest
+from flask import Flask
+
+from idp.audit import trail
+from idp.platform import correlation, database
+from idp.platform.correlation import Origin
+from idp.platform.errors import Conflict
+from sqlalchemy import text
+from tests.traces import OPERATOR, entries
+
+MANY = database.CHUNK + 3
+
+
+def _record_many() -> None:
+    for number in range(MANY):
+        trail.record("user.changed", by=OPERATOR, subject=f"usr_{number}", email=f"u{number}@acme.test")
+
+
+@pytest.mark.rule("AUD-01")
+def test_every_entry_is_there_once_with_its_side_row_and_its_place_in_the_queue(app: Flask) -> None:
+    with correlation.working_for(Origin("req-12345678", "203.0.113.7", "agent")), database.writing():
+        trail.record("user.changed", by=OPERATOR, subject="usr_before")
+        with trail.together():
+            _record_many()
+        trail.record("user.changed", by=OPERATOR, subject="usr_after")
+    queued = database.session().execute(
+        text(
+            "SELECT e.subject, d.email, d.address FROM audit_unsealed u JOIN audit_entries e ON e.id = u.entry_id"
+            " JOIN audit_details d ON d.entry_id = e.id ORDER BY u.number"
+        )
+    )
+    many = [(f"usr_{number}", f"u{number}@acme.test", "203.0.113.7") for number in range(MANY)]
+    assert list(queued) == [("usr_before", "", "203.0.113.7"), *many, ("usr_after", "", "203.0.113.7")]
+
+
+@pytest.mark.rule("AUD-01")
+def test_a_change_that_is_undone_leaves_no_entry(app: Flask) -> None:
+    with pytest.raises(Conflict), database.writing(), trail.together():
+        _record_many()
+        raise Conflict
+    assert entries() == []
+    with database.writing():
+        trail.record("user.changed", by=OPERATOR, subject="usr_next")
+    assert [entry.subject for entry in entries()] == ["usr_next"]
