@@ -93,7 +93,7 @@ class Answer:
 class Service:
     """A provider that runs as processes on `url`, at a port of its own."""
 
-    def __init__(self, url: str, folder: Path, *, workers: int = 1, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, url: str, folder: Path, *, workers: int = 1, tls: Tls | None = None) -> None:
         self.url = url
         self.port = _free_port()
         self.log = folder / f"{self.port}.log"
@@ -114,7 +114,7 @@ class Service:
     def start(self) -> float:
         """Start, and wait until it says that it is ready; how many seconds that took."""
         began = time.monotonic()
-        files = [str(path) for path in self._tls or ()]
+        files = [str(self._tls.certificate), str(self._tls.key)] if self._tls else []
         command = [sys.executable, "-m", "tests.platform.serving", str(self.port), str(self._workers), *files]
         with self._out.open("wb") as out, self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=out, stderr=log, env=self.environment())
@@ -186,7 +186,7 @@ class Service:
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._tls:
-            trusting = ssl.create_default_context(cafile=str(self._tls[0]))
+            trusting = ssl.create_default_context(cafile=str(self._tls.certificate))
             return http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=trusting)
         return http.client.HTTPConnection("localhost", self.port, timeout=timeout)
 

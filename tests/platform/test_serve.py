@@ -3,12 +3,16 @@
 import http.client
 import os
 import signal
+import socket
+import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.databases import SECRET_KEY, Template
 from tests.platform.serving import METRICS_TOKEN, Answer, Service
 
@@ -105,6 +109,32 @@ def test_a_body_that_was_cut_off_is_not_acted_upon(service: Service) -> None:
     assert service.raw(f"{head}{kind}subject=usr_half".encode(), timeout=0.5) == (b"", False)
     service.post("/entries", "subject=usr_whole")
     assert service.get("/entries").json == ["usr_whole"]
+
+
+# TLS
+
+
+def test_tls_is_spoken_from_1_2_on_and_nothing_else(database_url: str, tmp_path: Path) -> None:
+    with Service(database_url, tmp_path, tls=self_signed(tmp_path)).running() as service:
+        assert service.get("/readyz").status == 200
+        assert service.said() == f"READY https://localhost:{service.port}\n"
+        assert _shakes_hands(service, ssl.TLSVersion.TLSv1_3)
+        assert _shakes_hands(service, ssl.TLSVersion.TLSv1_2)
+        assert not _shakes_hands(service, ssl.TLSVersion.TLSv1_1)
+        assert b" 200 " not in service.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")[0]
+
+
+def _shakes_hands(service: Service, version: ssl.TLSVersion) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore"), socket.create_connection(("127.0.0.1", service.port), 5) as line:
+        context.minimum_version = context.maximum_version = version
+        try:
+            context.wrap_socket(line).close()
+        except ssl.SSLError:
+            return False
+        return True
 
 
 # The end
