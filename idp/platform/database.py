@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
@@ -196,7 +196,7 @@ def writing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def or_refuse(refusal: Refusal) -> Iterator[None]:
-    """Write what the block adds, or raise `refusal` when another has taken what must be unique; the rest stays whole."""
+    """Write what the block adds, or raise `refusal` where another took what must be unique; the rest stays whole."""
     try:
         with session().begin_nested():
             yield
@@ -281,6 +281,17 @@ class Prepared(Generic[Row]):
         """Run for effect; how many rows it touched."""
         return int(self._run(values).rowcount)
 
+    def many(self, rows: Sequence[Mapping[str, str | bytes | int | None]]) -> None:
+        """Run for effect once for each of `rows`, which the driver sends together."""
+        if not rows:
+            return
+        compiled = self._sqlite if is_sqlite() else self._postgresql
+        given = compiled.construct_params(dict(rows[0]))
+        filled: Sequence[Any] = [{**given, **row} for row in rows]
+        if is_sqlite():
+            filled = [[one[name] for name in compiled.positiontup or ()] for one in filled]
+        self._do(lambda cursor: cursor.executemany(self.sql(), filled))
+
     def sql(self) -> str:
         """The compiled text, for plans and tests."""
         return (self._sqlite if is_sqlite() else self._postgresql).string
@@ -303,12 +314,15 @@ class Prepared(Generic[Row]):
         return cast(SQLCompiler, self._statement.compile(dialect=db.engine.dialect))  # type: ignore[attr-defined]
 
     def _run(self, values: dict[str, Any]) -> Any:
+        return self._do(lambda cursor: cursor.execute(self.sql(), self.parameters(values)))
+
+    def _do(self, act: Callable[[Any], object]) -> Any:
         current = session()
         current.flush()
         connection = current.connection()
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self.sql(), self.parameters(values))
+            act(cursor)
         except (psycopg.OperationalError, sqlite3.OperationalError) as error:
             if _is_away(error):
                 connection.invalidate()

@@ -2,12 +2,12 @@
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from idp.audit import trail
 from idp.platform import correlation, database
 from idp.platform.correlation import Origin
 from idp.platform.errors import Conflict
-from sqlalchemy import text
 from tests.traces import OPERATOR, entries
 
 MANY = database.CHUNK + 3
