@@ -6,11 +6,11 @@ Whether an address in a domain that an organization has proven may go to somebod
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.platform import clock, database
+from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict, NotFound
 from idp.users import names
 from idp.users.locks import lock
@@ -82,6 +82,34 @@ def add(user: User, text: str, *, verified: bool = False, by: Actor) -> Address:
         database.session().add(address)
     _record("user.address.added", user, address, by=by)
     return address
+
+
+def give_first(given: Sequence[tuple[str, str, bool]], *, by: Actor) -> None:
+    """Give people who have none their first address, the primary one: (id of the person, address, whether proven).
+
+    Raises `Invalid` for what is no address and `AddressTaken`.
+    """
+    instant = clock.now()
+    rows = [_first(user_id, names.parse_address(text), verified, instant) for user_id, text, verified in given]
+    with database.or_refuse(AddressTaken()):
+        for some in database.chunks(rows):
+            database.session().execute(insert(Address), some)
+    for row in rows:
+        state = {"address": row["id"], "verified": row["verified_at"] is not None, "primary": True}
+        trail.record("user.address.added", by=by, subject=str(row["user_id"]), after=state, email=str(row["address"]))
+
+
+def _first(user_id: str, parsed: names.EmailAddress, verified: bool, instant: int) -> dict[str, str | int | None]:
+    return {
+        "id": identifiers.address(),
+        "user_id": user_id,
+        "address": parsed.address,
+        "address_key": parsed.key,
+        "domain": parsed.domain,
+        "is_primary": 1,
+        "verified_at": instant if verified else None,
+        "started_at": instant,
+    }
 
 
 def verify(user: User, address: Address, *, by: Actor) -> Address:

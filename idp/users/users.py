@@ -1,8 +1,9 @@
 """People: made, found, described, renamed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, insert, or_, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -34,25 +35,42 @@ class UserSettings:
     claims: Claims = field(default_factory=dict)
 
 
-def create(wanted: UserSettings, *, by: Actor, id: str = "", email: str = "", verified: bool = False) -> User:
-    """Make a person, with an address if `email` is given (`verified`: it has been proven).
+@dataclass(frozen=True)
+class NewUser:
+    """A person to be made, with an address if `email` is given (`is_verified`: it has been proven).
 
-    `id` brings an id along from elsewhere. Raises `Invalid`, `UsernameTaken`, `addresses.AddressTaken`, and `Conflict`
-    when the id is taken.
+    `id` brings an id along from elsewhere.
     """
-    user_id = _own_id(id)
-    said = claims.parse(wanted.claims)
-    own = {names.parse_address(email).key} if email else set()
-    username = names.parse_username(wanted.username or email or user_id, own_id=user_id, own_addresses=own)
-    if database.session().get(User, user_id) is not None:
-        raise Conflict(f"there is a person with the id {user_id} already")
-    user = User(id=user_id, username=username.username, username_key=username.key, claims=claims.dump(_dated(said)))
+
+    settings: UserSettings
+    id: str = ""
+    email: str = ""
+    is_verified: bool = False
+
+
+def create(wanted: UserSettings, *, by: Actor, id: str = "", email: str = "", verified: bool = False) -> User:
+    """Make one person; see `NewUser` and `create_many`."""
+    return find(create_many([NewUser(wanted, id, email, verified)], by=by)[0])
+
+
+def create_many(wanted: Sequence[NewUser], *, by: Actor) -> list[str]:
+    """Make people; their ids, in the order of `wanted`.
+
+    Raises `Invalid`, `UsernameTaken`, `addresses.AddressTaken`, and `Conflict` when an id is or was somebody's.
+    """
+    rows = [_row(one) for one in wanted]
+    _require_new([row["id"] for row in rows])
+    instant = {"created_at": clock.now()}
     with database.or_refuse(UsernameTaken()):
-        database.session().add(user)
-    trail.record("user.created", by=by, subject=user.id, after=_told(user), email=_as_address(user))
-    if email:
-        addresses.add(user, email, verified=verified, by=by)
-    return user
+        for some in database.chunks(rows):
+            database.session().execute(insert(User), [row | instant for row in some])
+    for row in rows:
+        email = row["username"] if "@" in row["username"] else ""
+        told = _told(row["username"], row["claims"])
+        trail.record("user.created", by=by, subject=row["id"], after=told, email=email)
+    first = [(row["id"], one.email, one.is_verified) for row, one in zip(rows, wanted, strict=True) if one.email]
+    addresses.give_first(first, by=by)
+    return [row["id"] for row in rows]
 
 
 def settings_of(user: User) -> UserSettings:
@@ -70,7 +88,7 @@ def reconfigure(user: User, wanted: UserSettings, *, by: Actor) -> bool:
     said = claims.parse(wanted.claims)
     user = lock(user.id)
     before = settings_of(user)
-    told = _told(user)
+    told = _told(user.username, user.claims)
     _rename(user, wanted.username or user.username)
     if {**said, "updated_at": 0} != {**before.claims, "updated_at": 0}:
         user.claims = claims.dump(_dated(said))
@@ -82,7 +100,7 @@ def reconfigure(user: User, wanted: UserSettings, *, by: Actor) -> bool:
         by=by,
         subject=user.id,
         before=told,
-        after=_told(user) | {"changed": [name for name in changed if name != "updated_at"]},
+        after=_told(user.username, user.claims) | {"changed": [name for name in changed if name != "updated_at"]},
         email=_as_address(user),
     )
     return True
@@ -131,6 +149,27 @@ def search(text: str = "", *, after: str = "", limit: int = 100) -> list[User]:
     return list(database.session().scalars(people.order_by(User.id).limit(limit)))
 
 
+def _row(wanted: NewUser) -> dict[str, str]:
+    user_id = _own_id(wanted.id)
+    said = claims.parse(wanted.settings.claims)
+    own = {names.parse_address(wanted.email).key} if wanted.email else set()
+    called = wanted.settings.username or wanted.email or user_id
+    username = names.parse_username(called, own_id=user_id, own_addresses=own)
+    return {
+        "id": user_id,
+        "username": username.username,
+        "username_key": username.key,
+        "claims": claims.dump(_dated(said)),
+    }
+
+
+def _require_new(ids: Sequence[str]) -> None:
+    for some in database.chunks(ids):
+        known = database.session().scalars(select(User.id).where(User.id.in_(some))).first()
+        if known is not None:
+            raise Conflict(f"there is a person with the id {known} already")
+
+
 def _own_id(given: str) -> str:
     if given and not identifiers.is_one("usr", given):
         raise Invalid("the id of a person is usr_ and up to 64 letters, digits, '-' and '_'", field="id")
@@ -150,11 +189,11 @@ def _dated(said: dict[str, Json]) -> dict[str, Json]:
     return {"updated_at": clock.now() // clock.SECOND, **said}
 
 
-def _told(user: User) -> dict[str, str | list[str]]:
+def _told(username: str, said: str) -> dict[str, str | list[str]]:
     """What the trail keeps for good: names of claims but no values, and no address (AUD: those can be erased)."""
     return {
-        "username": "" if "@" in user.username else user.username,
-        "claims": [name for name in sorted(claims.load(user.claims)) if name != "updated_at"],
+        "username": "" if "@" in username else username,
+        "claims": [name for name in sorted(claims.load(said)) if name != "updated_at"],
     }
 
 
