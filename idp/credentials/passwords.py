@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 from argon2.low_level import Type
 
 from idp.audit import trail
@@ -47,6 +48,20 @@ def normalised(plaintext: str) -> str:
     if len(text) < SHORTEST:
         raise Invalid(f"a password has at least {SHORTEST} characters", field="password")
     return text
+
+
+def is_of(hashed: str, plaintext: str) -> bool:
+    """Whether `hashed` is what `hash` makes of the password `plaintext`; a hash from elsewhere is not.
+
+    For whoever would store a password only if it is another one; signing in asks more. As slow as `hash`.
+    """
+    database.not_while_writing("checking a password")
+    if not hashed.startswith("$argon2id$") or _HASHER.check_needs_rehash(hashed):
+        return False
+    try:
+        return _HASHER.verify(hashed, normalised(plaintext))
+    except VerifyMismatchError:
+        return False
 
 
 def imported(phc: str) -> str:

@@ -72,6 +72,14 @@ def test_fewer_than_15_characters_are_too_few(app: Flask) -> None:
     assert passwords.hash("15 characters!!")
 
 
+def test_a_hash_is_known_to_be_of_a_password_only_if_we_made_it(app: Flask) -> None:
+    hashed = passwords.hash(GOOD)
+    assert passwords.is_of(hashed, GOOD)
+    assert not passwords.is_of(hashed, GOOD + "!")
+    cheaper = argon2.PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(GOOD)
+    assert [passwords.is_of(other, GOOD) for other in (cheaper, BCRYPT, "")] == [False, False, False]
+
+
 def test_hashing_inside_a_writing_transaction_is_a_bug(app: Flask) -> None:
     with pytest.raises(RuntimeError), database.writing():
         passwords.hash(GOOD)
