@@ -136,7 +136,8 @@ def test_nobody_tells_us_who_we_are(proxied: Site, hearsay: dict[str, str], peer
 
         seen.update(url=request.url, built=url_for("error", code="x", _external=True), left=dict(request.headers))
 
-    proxied.client.get("/nowhere", headers=hearsay, environ_overrides={"REMOTE_ADDR": peer})
+    socket = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "SERVER_NAME": "10.9.9.9", "SERVER_PORT": "9000"}
+    proxied.client.get("/nowhere", headers={"Host": "ID.example.com:443", **hearsay}, environ_overrides=socket)
     assert seen["url"] == "https://id.example.com/nowhere"
     assert seen["built"] == "https://id.example.com/error/x"
     assert not set(hearsay) & set(seen["left"])  # type: ignore[call-overload]

@@ -149,6 +149,7 @@ def test_an_origin_is_an_issuer(issuer: str) -> None:
         "a" * 64,
         "ab" * 32,
         "changeme" * 5,
+        "kX9mQ2zR" * 5,
         "change-me-to-something-long-and-random-0Xq",
         "your-secret-key-goes-here-Xq83kPz0Lm47",
         "0123456789abcdef0123456789abcdef0",
