@@ -19,6 +19,7 @@ from idp.audit import content, events
 from idp.audit.models import Entry, EntryDetail
 from idp.platform import clock, correlation, database, identifiers, vault
 from idp.platform.database import Prepared
+from idp.platform.errors import Refusal
 
 _LONGEST_AGENT = 500
 _LONGEST_ADDRESS = 64
@@ -95,12 +96,24 @@ def record(
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Write the entries of the block in batches, as they come and when it ends: for acts of thousands of changes."""
+    """Write the entries of the block in batches, as they come and when it ends: for acts of thousands of changes.
+
+    They are written, too, when the block ends with a refusal: a door may keep what was done before it.
+    """
     info = database.session().info
+    if _WAITING in info:
+        yield
+        return
     waiting: list[_Written] = info.setdefault(_WAITING, [])
-    yield
-    del info[_WAITING]
-    _write(waiting)
+    try:
+        yield
+    except Refusal:
+        _write(waiting)
+        raise
+    else:
+        _write(waiting)
+    finally:
+        del info[_WAITING]
 
 
 def disguised(typed: str) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from idp.audit import trail
 from idp.platform import correlation, database
 from idp.platform.correlation import Origin
-from idp.platform.errors import Conflict
+from idp.platform.errors import Conflict, Refusal
 from tests.traces import OPERATOR, entries
 
 MANY = database.CHUNK + 3
@@ -44,3 +44,24 @@ def test_a_change_that_is_undone_leaves_no_entry(app: Flask) -> None:
     with database.writing():
         trail.record("user.changed", by=OPERATOR, subject="usr_next")
     assert [entry.subject for entry in entries()] == ["usr_next"]
+
+
+@pytest.mark.rule("AUD-01")
+def test_a_refusal_that_keeps_what_was_done_keeps_its_entries(app: Flask) -> None:
+    class Spent(Refusal):
+        keeps = True
+
+    with pytest.raises(Spent), database.writing(), trail.together():
+        trail.record("user.changed", by=OPERATOR, subject="usr_kept")
+        raise Spent
+    assert [entry.subject for entry in entries()] == ["usr_kept"]
+
+
+@pytest.mark.rule("AUD-01")
+def test_what_follows_a_refusal_in_the_same_transaction_is_written(app: Flask) -> None:
+    with database.writing():
+        with pytest.raises(Conflict), trail.together(), trail.together():
+            trail.record("user.changed", by=OPERATOR, subject="usr_before")
+            raise Conflict
+        trail.record("user.changed", by=OPERATOR, subject="usr_after")
+    assert [entry.subject for entry in entries()] == ["usr_before", "usr_after"]
