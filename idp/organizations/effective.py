@@ -44,6 +44,7 @@ from idp.organizations.conditions import (
 )
 from idp.organizations.models import (
     BUILT_IN,
+    AccountGroup,
     GroupAccount,
     Membership,
     Ownership,
@@ -248,7 +249,7 @@ def _scopes(place: CTE) -> CTE:
             select(GroupAccount.account_group_id)
             .join(place, GroupAccount.placement_id == place.c.id)
             .where(is_open(GroupAccount)),
-            select(GROUP).where(GROUP != ""),
+            select(AccountGroup.id).where(AccountGroup.id == GROUP, AccountGroup.organization_id == ORGANIZATION),
         ),
     )
 
