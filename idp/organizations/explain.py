@@ -4,8 +4,9 @@ The verdict is that of `effective`; the chain names the same conditions (`condit
 that could lead there. Were they ever to disagree, that would be a bug, and asking says so.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, exists, func, or_, select
@@ -72,7 +73,8 @@ class Explanation:
 def explain(holder: Holder, asked: str, scope: Scope, when: Moment | None = None) -> Explanation:
     """Whether `holder` holds `asked` (a role key, or a permission of any API) at `scope`, and why."""
     moment = when or now()
-    roles = _roles_that_give(asked, scope, moment)
+    giving = _roles_that_give(asked, scope, moment)
+    roles = frozenset(giving)
     standing = _standing(holder, scope, moment)
     paths = [
         *_by_ownership(standing, roles, holder, scope, moment),
@@ -82,8 +84,9 @@ def explain(holder: Holder, asked: str, scope: Scope, when: Moment | None = None
     allowed = _holds(holder, asked, scope, moment)
     if allowed != any(path.counts for path in paths):
         raise RuntimeError(f"the chain disagrees with the verdict: {asked} at {scope.id}")
+    paths = [_allowing(path, asked, giving[path.role]) for path in paths]
     chain = tuple(sorted(paths, key=lambda path: not path.counts))
-    return Explanation(allowed, chain, _would_change(allowed, chain, sorted(roles - {EVERY_MEMBER}), scope))
+    return Explanation(allowed, chain, _would_change(allowed, chain, standing, sorted(roles - {EVERY_MEMBER})))
 
 
 def _holds(holder: Holder, asked: str, scope: Scope, moment: Moment) -> bool:
@@ -113,20 +116,31 @@ def _is_role_key(asked: str, organization_id: str) -> bool:
     return database.session().execute(known).first() is not None
 
 
-def _roles_that_give(asked: str, scope: Scope, moment: Moment) -> frozenset[str]:
-    """Keys of roles that are, or allow, what was asked, in the mode of the scope."""
+def _roles_that_give(asked: str, scope: Scope, moment: Moment) -> dict[str, tuple[str, ...]]:
+    """Roles that are, or allow, what was asked, in the mode of the scope: by key, the audiences at which they do."""
     if _is_role_key(asked, scope.organization_id):
-        return frozenset({asked})
+        return {asked: ()}
     mode = "live" if scope.livemode in (None, True) else "sandbox"
     values = {"asked": asked, "organization_id": scope.organization_id, "at": moment.at}
-    rows = database.session().execute(_GIVING[mode], values)
-    return frozenset(key for (key,) in rows)
+    found: dict[str, set[str]] = defaultdict(set)
+    for key, audience in database.session().execute(_GIVING[mode], values):
+        found[key].add(audience)
+    return {key: tuple(sorted(audiences)) for key, audiences in found.items()}
 
 
-def _giving(mode: str) -> Select[str]:
+def _allowing(path: Path, asked: str, audiences: tuple[str, ...]) -> Path:
+    """The path, with a link that says where its role allows what was asked."""
+    if not audiences:
+        return path
+    who = f"The role {path.role}" if path.role else "Being a member"
+    link = Link("permission", True, f"{who} allows {asked} at {', '.join(audiences)}")
+    return replace(path, links=(link, *path.links))
+
+
+def _giving(mode: str) -> Select[str, str]:
     asked = bindparam("asked", type_=Text)
     built_in = (
-        select(ApiPermissionHolder.role_key)
+        select(ApiPermissionHolder.role_key, Api.audience)
         .join(Api, and_(Api.id == ApiPermissionHolder.api_id, is_open(Api)))
         .where(
             ApiPermissionHolder.permission == asked,
@@ -135,7 +149,7 @@ def _giving(mode: str) -> Select[str]:
         )
     )
     custom = (
-        select(Role.key)
+        select(Role.key, Api.audience)
         .join(RolePermission, and_(RolePermission.role_id == Role.id, is_open(RolePermission)))
         .join(ApiPermission, and_(ApiPermission.name == RolePermission.permission, is_open(ApiPermission)))
         .join(Api, and_(Api.id == ApiPermission.api_id, is_open(Api)))
@@ -146,7 +160,8 @@ def _giving(mode: str) -> Select[str]:
             or_(RolePermission.audience == "", RolePermission.audience == Api.audience),
         )
     )
-    return select(built_in.union(custom).subquery().c.role_key)
+    either = built_in.union(custom).subquery()
+    return select(either.c.role_key, either.c.audience)
 
 
 _GIVING = {mode: _giving(mode) for mode in ("live", "sandbox")}
@@ -340,13 +355,16 @@ def _links(row: _Candidate) -> list[Link]:
     return links
 
 
-def _would_change(allowed: bool, chain: Sequence[Path], roles: Sequence[str], scope: Scope) -> tuple[str, ...]:
+def _would_change(
+    allowed: bool, chain: Sequence[Path], standing: Sequence[Link], roles: Sequence[str]
+) -> tuple[str, ...]:
     if allowed:
-        counting = [path for path in chain if path.counts]
-        ends = " and ".join(f"ending {path.grant_id or f'the {path.source}'}" for path in counting)
+        ends = " and ".join(f"ending {path.grant_id or f'the {path.source}'}" for path in chain if path.counts)
         return (f"It would be lost by {ends}.",)
     broken = [[link.says for link in path.links if not link.holds] for path in chain]
     mended = [f"It would be held if this were so: {'; '.join(says)}." for says in broken]
     if not roles:
-        return ("No role of this organization gives it.",)
-    return (*mended, f"It would be held with one of these roles at {scope.id}: {', '.join(roles)}.")
+        return (*mended, "No role of this organization gives it.")
+    missing = [link.says for link in standing if not link.holds]
+    first = f", once this is so: {'; '.join(missing)}" if missing else ""
+    return (*mended, f"It would be held with one of these roles here: {', '.join(roles)}{first}.")
