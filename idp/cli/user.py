@@ -49,15 +49,18 @@ def create(
 ) -> Json:
     """Make a person; one who is so already stays. USERNAME may be left out for the address or the id."""
     wanted = UserSettings(username, _claims(said))
-    hashed = _hashed(password_stdin, password_hash_stdin)
     by = operator()
+    known = _known(user_id, username or email)
+    hashed = _hashed(password_stdin, password_hash_stdin, passwords.stored(known.id) if known else "")
     with database.writing():
         person = _known(user_id, username or email)
         if person is None:
             person = users.create(wanted, by=by, id=user_id, email=email, verified=email_verified)
         else:
             _require_same(person, wanted, email, email_verified)
-        if hashed and not passwords.is_set(person.id):
+        if hashed:
+            if passwords.stored(person.id) not in ("", hashed):
+                raise Conflict(f"{person.username} has another password: use `idp user set-password`")
             passwords.store(person.id, hashed, by=by)
     return view(person)
 
@@ -200,12 +203,16 @@ def _value(text: str) -> claims.Json:
     return text
 
 
-def _hashed(from_password: bool, from_hash: bool) -> str:
+def _hashed(from_password: bool, from_hash: bool, stored: str = "") -> str:
+    """The hash of what stands on standard input: the `stored` one, where that is of the same password."""
     if from_password and from_hash:
         raise Invalid("standard input holds either a password or a hash")
     if from_hash:
         return passwords.imported(from_stdin("a password hash"))
-    return passwords.hash(from_stdin("a password")) if from_password else ""
+    if not from_password:
+        return ""
+    plaintext = from_stdin("a password")
+    return stored if passwords.is_of(stored, plaintext) else passwords.hash(plaintext)
 
 
 def _known(user_id: str, name: str) -> User | None:

@@ -104,9 +104,10 @@ def remove(user_id: str, *, by: Actor) -> None:
         trail.record("user.password.removed", by=by, subject=user_id)
 
 
-def is_set(user_id: str) -> bool:
-    """Whether the person has a password."""
-    return database.session().get(Password, user_id) is not None
+def stored(user_id: str) -> str:
+    """The PHC string of the person's password; empty without one."""
+    current = database.session().get(Password, user_id)
+    return "" if current is None else current.hash
 
 
 def forget(user: User, by: Actor) -> None:

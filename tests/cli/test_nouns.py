@@ -104,7 +104,9 @@ def test_creating_again_keeps_the_password_that_is_there(idp: Idp) -> None:
     olivia = idp("user", "create", "olivia", "--password-stdin", stdin=GOOD).json["id"]
     before = stored_password(olivia)
     idp("user", "create", "olivia", "--password-stdin", stdin=GOOD)
+    assert idp("user", "create", "olivia", "--password-stdin", stdin=f"{GOOD}!", status=1).json["error"] == "conflict"
     assert stored_password(olivia) == before
+    assert events(olivia).count("user.password.set") == 1
 
 
 def test_a_person_is_disabled_enabled_and_deleted(idp: Idp) -> None:

@@ -133,13 +133,13 @@ def test_a_password_is_stored_once_replaced_and_removed(olivia: str) -> None:
     for _ in range(2):
         with database.writing():
             passwords.store(olivia, hashed, by=OPERATOR)
-    assert passwords.is_set(olivia)
+    assert passwords.stored(olivia) == hashed
     with database.writing():
         passwords.store(olivia, passwords.imported(BCRYPT), by=OPERATOR)
     for _ in range(2):
         with database.writing():
             passwords.remove(olivia, by=OPERATOR)
-    assert not passwords.is_set(olivia)
+    assert passwords.stored(olivia) == ""
     assert events(olivia)[1:] == ["user.password.set", "user.password.set", "user.password.removed"]
     with pytest.raises(NotFound), database.writing():
         passwords.store("usr_none", hashed, by=OPERATOR)
