@@ -60,12 +60,12 @@ def run(app: Flask, settings: Settings, wishes: Wishes) -> int:
     """Serve `app` until SIGTERM or SIGINT; the exit status. Raises a refusal when it cannot begin."""
     if wishes.tls:
         wishes.tls.check()
-    start.make_ready(app)
     with (
         web_server.listen(wishes.host, wishes.port) as listener,
         tempfile.TemporaryDirectory(prefix="canopy-metrics-") as folder,
     ):
         metrics.share(Path(folder))
+        start.make_ready(app)
         return Supervisor(
             _tasks(app, settings, wishes, listener),
             drain_seconds=settings.drain_seconds,

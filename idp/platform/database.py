@@ -26,11 +26,11 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from idp.platform import clock
+from idp.platform import clock, metrics
 from idp.platform.errors import Refusal, Unavailable
 
 POOL_SIZE = 32
@@ -104,7 +104,13 @@ def is_sqlite() -> bool:
 
 
 def _engine_options(url: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"pool_size": POOL_SIZE, "max_overflow": 0, "pool_timeout": 2}
+    options: dict[str, Any] = {
+        "poolclass": _TimedPool,
+        "pool_size": POOL_SIZE,
+        "max_overflow": 0,
+        "pool_timeout": 2,
+        "hide_parameters": True,  # values are nothing for logs
+    }
     if make_url(url).get_backend_name() == "sqlite":
         return options | {"connect_args": {"timeout": LOCK_WAIT, "check_same_thread": False}}
     return options | {
@@ -116,6 +122,16 @@ def _engine_options(url: str) -> dict[str, Any]:
         },
         "execution_options": {"postgresql_readonly": True},
     }
+
+
+class _TimedPool(QueuePool):
+    """Tells how long callers wait for a connection."""
+
+    def connect(self) -> PoolProxiedConnection:
+        began = clock.monotonic()
+        connection = super().connect()
+        metrics.waited("connection", clock.monotonic() - began)
+        return connection
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -221,12 +237,13 @@ def turn() -> Iterator[None]:
     if not is_sqlite():
         yield
         return
-    deadline = clock.monotonic() + LOCK_WAIT
+    began = clock.monotonic()
     if not _own_turn.acquire(timeout=LOCK_WAIT):
         raise DatabaseUnavailable
     try:
         with _lock_file().open("ab") as pen:
-            _wait_for(pen.fileno(), deadline)
+            _wait_for(pen.fileno(), began + LOCK_WAIT)
+            metrics.waited("turn", clock.monotonic() - began)
             yield
     finally:
         _own_turn.release()

@@ -51,6 +51,16 @@ def request(route: str, method: str, status: int, seconds: float) -> None:
     _latency(route).observe(seconds)
 
 
+def waited(what: str, seconds: float) -> None:
+    """Note a wait for the database: for a `connection`, or for a `turn` to write."""
+    _waits(what).observe(seconds)
+
+
+@lru_cache
+def _waits(what: str) -> Histogram:
+    return DATABASE_WAIT.labels(what)
+
+
 @lru_cache
 def _requests(route: str, method: str, status: int) -> Counter:
     return REQUESTS.labels(route, method, str(status))

@@ -10,7 +10,7 @@ import time_machine
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from idp.platform import clock, health, metrics
+from idp.platform import clock, database, health, metrics
 from idp.platform.database import db
 from tests.platform import sites
 from tests.platform.sites import PROGRAM, Site
@@ -147,6 +147,16 @@ def test_requests_are_counted_by_route_and_not_by_path(site: Site) -> None:
     assert more(route="unmatched", method="other") == 1
     assert "elsewhere" not in after
     assert counted(after, "canopy_http_request_seconds_count", route="/probe/boom") >= 1
+
+
+def test_waits_for_the_database_are_told(app: Flask) -> None:
+    name = "canopy_database_wait_seconds_count"
+    before = metrics.exposition().decode()
+    with database.writing():
+        pass
+    after = metrics.exposition().decode()
+    for what in ("connection", "turn") if database.is_sqlite() else ("connection",):
+        assert counted(after, name, what=what) > counted(before, name, what=what)
 
 
 def test_scraping_counts_itself_under_its_own_route(site: Site) -> None:
