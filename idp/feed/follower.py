@@ -91,12 +91,17 @@ class _Beginning:
 
 
 class Follower:
-    """Follows the feed for one process. `longest_token`: microseconds that an access token may live."""
+    """Follows the feed for one process, reading every `every` seconds, with at most `most` entries in memory.
 
-    def __init__(self, app: Application, *, longest_token: int = 5 * clock.MINUTE, most: int = MOST) -> None:
+    `longest_token`: microseconds that an access token may live.
+    """
+
+    def __init__(
+        self, app: Application, *, longest_token: int = 5 * clock.MINUTE, most: int = MOST, every: float = EVERY
+    ) -> None:
         self._window = (longest_token + positions.MARGIN) / clock.SECOND
         self._most = most
-        self._rounds = Rounds("feed follower", app, self.read, every=EVERY)
+        self._rounds = Rounds("feed follower", app, self.read, every=every)
         self._news = threading.Condition()
         self._entries: list[Superseding] = []
         self._head = 0

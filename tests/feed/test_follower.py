@@ -141,8 +141,7 @@ def test_a_position_outside_of_what_is_known_has_expired(
 
 
 def test_a_token_from_ahead_of_the_node_makes_it_read_before_it_answers(app: Flask) -> None:
-    idle = Follower(app)
-    idle._rounds._every = 0.9  # as slow as an answer may be
+    idle = Follower(app, every=0.9)  # as slow as an answer may be
     idle.start()
     try:
         _until(lambda: _knows(idle, 0))
