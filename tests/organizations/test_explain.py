@@ -8,7 +8,8 @@ import time_machine
 from flask import Flask
 
 from idp.audit.trail import Actor
-from idp.clients import clients
+from idp.clients import apis, clients
+from idp.clients.apis import ApiSettings
 from idp.organizations import (
     account_groups,
     accounts,
@@ -27,6 +28,7 @@ from idp.organizations.memberships import NewMember
 from idp.organizations.policies import PolicySettings
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database
+from idp.platform.settings import settings
 from idp.users import lifecycle, users
 from tests.organizations.actors import (
     ACME,
@@ -110,6 +112,7 @@ def test_a_grant_on_the_account_is_named(acme: Flask) -> None:
     path = the_one(explained)
     assert (path.role, path.grant_id, path.source) == ("iam_admin", grant_of(MIA, "iam_admin"), "manual")
     assert [link.says for link in path.links] == [
+        f"The role iam_admin allows members.write at {settings().issuer}",
         "The grant of iam_admin (manual) has not been ended",
         "The person is enabled",
         "The person is a member of the organization",
@@ -269,6 +272,15 @@ def test_a_role_that_allows_it_in_the_other_mode_only(acme: Flask) -> None:
     assert "sandbox_admin" not in explained.would_change[-1]
 
 
+def test_a_permission_is_told_with_the_apis_that_the_role_allows_it_at(acme: Flask) -> None:
+    audience = "https://payments.example.com"
+    act(apis.declare, ApiSettings(audience, "Payments", permissions={"refunds.write": ("view_only",)}))
+    at_both = f"The role admin allows refunds.write at {settings().issuer}, {audience}"
+    assert the_one(why(ADAM, "refunds.write")).links[0] == Link("permission", True, at_both)
+    at_one = f"The role view_only allows refunds.write at {audience}"
+    assert the_one(why(VERA, "refunds.write")).links[0] == Link("permission", True, at_one)
+
+
 def test_nobody_can_hold_what_nobody_declares(acme: Flask) -> None:
     explained = why(OLIVIA, "nothing.at_all")
     assert explained == Explanation(False, (), ("No role of this organization gives it.",))
@@ -279,7 +291,7 @@ def test_what_would_change_a_no_is_said_in_sentences(acme: Flask) -> None:
     explained = why(DAN, "developer", DE)
     assert explained.would_change == (
         "It would be held if this were so: The membership is active.",
-        f"It would be held with one of these roles at {DE}: developer.",
+        "It would be held with one of these roles here: developer, once this is so: The membership is active.",
     )
 
 
