@@ -54,6 +54,7 @@ LANGUAGE_COOKIE_AGE = 365 * 86_400
 """Seconds that a browser remembers a chosen language."""
 
 _ANY_HOST = frozenset({"/healthz", "/readyz"})
+_ANY_ADDRESS = frozenset({"/metrics"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _FORWARDING = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_FOR")
@@ -89,10 +90,11 @@ def head_is_bounded(environ: "WSGIEnvironment", _: Settings) -> None:
 
 
 def host_is_ours(environ: "WSGIEnvironment", settings: Settings) -> None:
-    """One host, and that of the issuer; probes may use any (HTT-03)."""
-    if environ["PATH_INFO"] in _ANY_HOST:
+    """One host, and that of the issuer (HTT-03). Probes may use any; metrics are read by address, too, which no page
+    of somebody else's can do."""
+    host, path = environ.get("HTTP_HOST", ""), environ["PATH_INFO"]
+    if path in _ANY_HOST or (path in _ANY_ADDRESS and hosts.is_literal(host)):
         return
-    host = environ.get("HTTP_HOST", "")
     if not hosts.is_well_formed(host):
         raise Malformed("Exactly one host must be named.")
     if not hosts.names(host, settings.issuer):

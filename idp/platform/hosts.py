@@ -128,5 +128,11 @@ def is_well_formed(host_header: str) -> bool:
     return _HOST.fullmatch(host_header) is not None
 
 
+def is_literal(host_header: str) -> bool:
+    """Whether `host_header` names an address or `localhost`, and so nothing that somebody's DNS could point at us."""
+    host = _without_port(host_header)
+    return host == "localhost" or _address(host) is not None
+
+
 def _canonical(netloc: str, scheme: str) -> str:
     return netloc.lower().removesuffix(":443" if scheme == "https" else ":80")

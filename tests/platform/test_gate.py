@@ -114,6 +114,18 @@ def test_probes_may_name_any_host(site: Site, path: str) -> None:
     assert site.client.get(path, headers={"Host": "10.1.2.3:9000"}).status_code in (200, 503)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:9000", "10.1.2.3", "[::1]:9000", "localhost:9000"])
+def test_metrics_are_read_by_address(site: Site, host: str) -> None:
+    assert site.client.get("/metrics", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.rule("HTT-03")
+@pytest.mark.parametrize("host", ["rebound.evil.test", "127.0.0.1.evil.test:9000", "localhost.evil.test", ""])
+def test_metrics_are_not_read_under_a_name_of_somebody_elses(site: Site, host: str) -> None:
+    answer = site.client.get("/metrics", headers={"Host": host}, environ_overrides={"HTTP_HOST": host})
+    assert answer.status_code in (400, 421)
+
+
 @pytest.mark.rule("HTT-03")
 @pytest.mark.parametrize(
     "hearsay",
