@@ -25,7 +25,7 @@ from idp.platform import (
     phrasing,
     security_headers,
 )
-from idp.platform.calls import Readable
+from idp.platform.calls import TEXT, Readable
 from idp.platform.correlation import Origin
 from idp.platform.errors import Refusal
 from idp.platform.http_refusals import AddressTooLong, HeadersTooLarge, Malformed, TooLarge, WrongHost
@@ -84,7 +84,7 @@ def head_is_bounded(environ: "WSGIEnvironment", _: Settings) -> None:
         raise AddressTooLong
     if len(environ.get("HTTP_COOKIE", "")) > COOKIE_LIMIT:
         raise HeadersTooLarge
-    headers = [len(name) + len(value) for name, value in environ.items() if name.startswith("HTTP_")]
+    headers = [len(name) + len(value) for name, value in environ.items() if name.startswith(("HTTP_", "CONTENT_"))]
     if sum(headers) - len(environ.get("HTTP_COOKIE", "")) > HEADER_LIMIT:
         raise HeadersTooLarge
 
@@ -117,7 +117,7 @@ def body_is_bounded(environ: "WSGIEnvironment", _: Settings) -> None:
     length = environ.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdecimal()):
         raise Malformed("Content-Length is no number.")
-    if int(length) > forms.BODY_LIMIT:
+    if len(length) > len(str(forms.BODY_LIMIT)) or int(length) > forms.BODY_LIMIT:
         raise TooLarge
 
 
@@ -249,7 +249,7 @@ def _last_resort(error: Exception, reply: _Reply) -> list[bytes]:
     """The answer when even phrasing fails."""
     log.critical("the gate caught an error", exc_info=error)
     reference = correlation.current().request_id
-    reply("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")])
+    reply("500 Internal Server Error", [("Content-Type", TEXT)], (type(error), error, error.__traceback__))
     return [f"Something went wrong. Reference: {reference}\n".encode()]
 
 

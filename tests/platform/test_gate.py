@@ -305,6 +305,12 @@ def test_a_length_that_is_no_number_is_refused(site: Site, length: str) -> None:
     assert site.client.post("/probe/form", environ_overrides={"CONTENT_LENGTH": length}).status_code == 400
 
 
+@pytest.mark.rule("HTT-05")
+def test_a_length_beyond_all_numbers_is_too_large(site: Site) -> None:
+    overrides = {"CONTENT_LENGTH": "9" * 5_000, "HTTP_EXPECT": "100-continue"}
+    assert site.client.post("/probe/form", environ_overrides=overrides).status_code == 413
+
+
 JUNK = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=200)
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])
 HEADERS = st.sampled_from(
