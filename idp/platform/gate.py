@@ -249,7 +249,8 @@ def _last_resort(error: Exception, reply: _Reply) -> list[bytes]:
     """The answer when even phrasing fails."""
     log.critical("the gate caught an error", exc_info=error)
     reference = correlation.current().request_id
-    reply("500 Internal Server Error", [("Content-Type", TEXT)], (type(error), error, error.__traceback__))
+    again = (type(error), error, error.__traceback__) if reply.status else None
+    reply("500 Internal Server Error", [("Content-Type", TEXT)], again)
     return [f"Something went wrong. Reference: {reference}\n".encode()]
 
 
