@@ -340,11 +340,18 @@ class Prepared(Generic[Row]):
         cursor = connection.connection.cursor()
         try:
             act(cursor)
-        except (psycopg.OperationalError, sqlite3.OperationalError) as error:
-            if _is_away(error):
-                connection.invalidate()
+        except psycopg.OperationalError:
+            _let_go(connection)
             raise
         return cursor
+
+
+def _let_go(connection: Connection) -> None:
+    """Forget a broken connection, and with it the whole pool: when the server restarts, all of them are dead."""
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    if driver.closed:
+        connection.invalidate()
+        db.engine.dispose(close=False)
 
 
 CHUNK = 1_000
@@ -371,13 +378,9 @@ def refusal_for(error: BaseException) -> DatabaseUnavailable | None:
         return DatabaseUnavailable()
     original = error.orig if isinstance(error, DBAPIError) else error
     away = isinstance(original, psycopg.OperationalError) or (
-        isinstance(original, sqlite3.OperationalError) and _is_away(original)
+        isinstance(original, sqlite3.OperationalError) and any(word in str(original) for word in _SQLITE_AWAY)
     )
     return DatabaseUnavailable() if away else None
 
 
 _SQLITE_AWAY: Sequence[str] = ("locked", "busy", "full", "readonly", "disk I/O", "unable to open")
-
-
-def _is_away(error: Exception) -> bool:
-    return not isinstance(error, sqlite3.OperationalError) or any(word in str(error) for word in _SQLITE_AWAY)
