@@ -45,3 +45,8 @@ def test_every_pin_has_hashes_and_no_place(lock: str) -> None:
     assert not re.search(r"^\s*--(?!hash=sha256:[0-9a-f]{64})", text, re.MULTILINE)
     for pin in re.split(r"^(?=\S)", text, flags=re.MULTILINE):
         assert pin.startswith("#") or not pin.strip() or "--hash=sha256:" in pin, pin
+
+
+def test_every_dependency_has_its_reason() -> None:
+    reasons = (ROOT / "docs" / "adr" / "0011-dependencies.md").read_text("utf-8")
+    assert [asked.name for asked in map(Requirement, _RUNTIME) if not re.search(rf"\b{asked.name}\b", reasons)] == []
