@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import make_url
 
 from idp.app import create_app
 from idp.platform import schema
@@ -111,22 +112,25 @@ class Template:
 
 def template(kind: str, folder: Path) -> Iterator[Template]:
     """A template of `kind`, migrated by our own migrations."""
+    with empty(kind, folder / "template.db") as url:
+        with app_on(url).app_context():
+            schema.upgrade()
+            dispose()
+        yield Template(kind, str(make_url(url).database))
+
+
+@contextlib.contextmanager
+def empty(kind: str, path: Path) -> Iterator[str]:
+    """The address of a database in which there is nothing, gone afterwards; on SQLite the file `path`."""
     if kind == "sqlite":
-        path = folder / "template.db"
-        _migrate(f"sqlite:///{path}")
-        yield Template(kind, str(path))
+        yield f"sqlite:///{path}"
         return
-    name = f"template_{uuid.uuid4().hex}"
+    name = f"empty_{uuid.uuid4().hex}"
     _administer(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'")
-    _migrate(_postgresql_url(name))
-    yield Template(kind, name)
-    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def _migrate(url: str) -> None:
-    with app_on(url).app_context():
-        schema.upgrade()
-        dispose()
+    try:
+        yield _postgresql_url(name)
+    finally:
+        _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _postgresql_url(name: str) -> str:

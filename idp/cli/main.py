@@ -27,8 +27,11 @@ COMMANDS: Final = {
     "api": "idp.cli.api:api",
     "operator": "idp.cli.operator:operator",
     "keys": "idp.cli.keys:keys",
+    "apply": "idp.cli.apply.command:apply",
     "epoch": "idp.cli.epoch:epoch",
     "audit": "idp.cli.audit:audit",
+    "backup": "idp.cli.backup:backup",
+    "restore": "idp.cli.backup:restore",
     "config": "idp.cli.config:config",
     # one line a command
 }

@@ -66,3 +66,15 @@ def clean_up(limit: int = 1_000) -> int:
         {"before": now() - LONGEST_TOKEN - MARGIN, "limit": limit},
     )
     return int(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def leap(beyond: int = 0) -> int:
+    """Begin an epoch at a position above every one that was ever handed out; that position. For restored backups.
+
+    What was handed out after the backup is not known any more. It is above the clock of that time by little, and below
+    `beyond`, if that is the head of the database that is being replaced. Call it inside `database.writing()`.
+    """
+    position = max(now() + MARGIN, head() + 1, beyond + 1)
+    database.session().add(Change(position=position, kind="epoch", selector="{}", written_at=now()))
+    database.session().flush()
+    return position

@@ -136,6 +136,14 @@ def revoke_for_role(organization_id: str, role_id: str, *, by: Actor) -> None:
         _revoke(invitation, by)
 
 
+def revoke_all(*, by: Actor) -> int:
+    """Void every open invitation, and tell each organization's trail; how many it were. For restored backups."""
+    everyones = database.session().scalars(select(Invitation).where(Invitation.outcome.is_(None))).all()
+    for invitation in everyones:
+        _revoke(invitation, by)
+    return len(everyones)
+
+
 def find(organization_id: str, invitation_id: str) -> Invitation:
     """The invitation of this organization, settled or not. Raises `NotFound`."""
     statement = select(Invitation).where(Invitation.organization_id == organization_id, Invitation.id == invitation_id)

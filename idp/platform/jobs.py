@@ -143,6 +143,15 @@ def clean_up(limit: int = 500) -> int:
     return int(gone.rowcount)  # type: ignore[attr-defined]
 
 
+def let_go() -> int:
+    """Take jobs from whoever held them; how many it were. For restored backups: nobody that held one is left.
+
+    Call it inside `database.writing()`.
+    """
+    freed = database.session().execute(update(Job).where(Job.holder.is_not(None)).values(holder=None))
+    return int(freed.rowcount)  # type: ignore[attr-defined]
+
+
 class Worker:
     """Does jobs of the kinds in `handlers` in the background of one process, several at once.
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from alembic import command
@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
 
 from idp.platform import database, resources
 from idp.platform.database import Model, db
@@ -38,9 +39,19 @@ class SchemaAhead(Refusal):
     remedy = "Start the release that made it, or a newer one."
 
 
+class RestoreUnfinished(Refusal):
+    """A backup was being restored here, and that did not come to its end."""
+
+    code = "restore_unfinished"
+    status = 503
+    title = "A restore of this database was begun and did not come to its end"
+    remedy = "Run `idp restore` again, with --replace."
+
+
 def upgrade(revision: str = "head") -> None:
     """Bring the schema up to `revision`. Nodes that try at once wait for one another; asking twice changes nothing."""
     with _alone() as connection:
+        _require_finished(connection)
         command.upgrade(_config(connection), revision)
 
 
@@ -52,14 +63,70 @@ def downgrade(revision: str) -> None:
 
 def check() -> None:
     """Raise `SchemaBehind` or `SchemaAhead` unless the schema is the one that this code was written for."""
-    scripts = ScriptDirectory.from_config(_config(None))
     with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current == scripts.get_current_head():
+        _require_finished(connection)
+        current = _revision(connection)
+    if current == head():
         return
-    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+    if current is not None and current not in _known():
         raise SchemaAhead
     raise SchemaBehind
+
+
+def head() -> str:
+    """The revision that this code was written for."""
+    return str(ScriptDirectory.from_config(_config(None)).get_current_head())
+
+
+# Restoring
+
+
+_RESTORING = "restoring"
+"""Stands for a revision from when tables were filled until `finish_restore`: nothing starts on such a database."""
+
+
+def rebuild(revision: str, fill: Callable[[Connection], None]) -> None:
+    """Drop every table, make those of `revision`, let `fill` put rows in, and bring all to this release; or do nothing.
+
+    The database stays closed until `finish_restore`. Raises `SchemaAhead` when this code does not know `revision`, or
+    what is in the database now.
+    """
+    known = _known()
+    if revision not in known:
+        raise SchemaAhead("The backup is of a newer release.")
+    with _alone() as connection:
+        config, current = _config(connection), _revision(connection)
+        if current == _RESTORING:
+            _set_revision(connection, head())
+        elif current is not None and current not in known:
+            raise SchemaAhead
+        command.downgrade(config, "base")
+        command.upgrade(config, revision)
+        fill(connection)
+        command.upgrade(config, "head")
+        _set_revision(connection, _RESTORING)
+
+
+def finish_restore(session: Session) -> None:
+    """Open the database for everybody, with the commit of `session`."""
+    _set_revision(session.connection(), head())
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config(None)).walk_revisions()}
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _set_revision(connection: Connection, revision: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
+def _require_finished(connection: Connection) -> None:
+    if _revision(connection) == _RESTORING:
+        raise RestoreUnfinished
 
 
 def differences() -> list[object]:

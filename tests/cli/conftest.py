@@ -30,15 +30,20 @@ class Said:
 Idp = Callable[..., Said]
 
 
-@pytest.fixture
-def environment(database_url: str) -> dict[str, str]:
-    """The settings of the commands; logs as in production."""
+def settings(url: str) -> dict[str, str]:
+    """The settings of commands on the database at `url`; logs as in production."""
     return {
         "IDP_ISSUER": "http://localhost:8000",
-        "IDP_DATABASE_URL": database_url,
+        "IDP_DATABASE_URL": url,
         "IDP_SECRET_KEY": databases.SECRET_KEY,
         "IDP_LOG_FORMAT": "json",
     }
+
+
+@pytest.fixture
+def environment(database_url: str) -> dict[str, str]:
+    """The settings of the commands."""
+    return settings(database_url)
 
 
 @pytest.fixture
