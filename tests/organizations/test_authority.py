@@ -7,13 +7,26 @@ from itertools import product
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import update
 
 from idp.audit.trail import SYSTEM, Actor
 from idp.clients import clients
-from idp.organizations import account_groups, authority, gains, grants, invitations, memberships, policies, roles, teams
+from idp.organizations import (
+    account_groups,
+    authority,
+    gains,
+    grants,
+    invitations,
+    memberships,
+    ownership,
+    policies,
+    roles,
+    teams,
+)
 from idp.organizations.effective import effective_roles
 from idp.organizations.gains import WouldGain
 from idp.organizations.invitations import Offered
+from idp.organizations.models import Role
 from idp.organizations.policies import PolicySettings
 from idp.platform import clock, database
 from idp.platform.errors import Forbidden
@@ -38,6 +51,7 @@ from tests.organizations.actors import (
     SAM,
     SHARED,
     US,
+    VERA,
     WEST,
     X_DESK,
     act,
@@ -168,6 +182,23 @@ def test_who_widens_a_role_that_others_hold(acme: Flask, permission: str) -> Non
 
 
 @pytest.mark.rule("ORG-03")
+def test_who_may_change_roles_but_not_grant_them_widens_none(acme: Flask) -> None:
+    act(roles.create, ACME, role("x_scribe", "roles.write", "refunds.write", "payouts.write"))
+    give(to(NICK, "x_scribe"))
+    with refused(Forbidden):
+        roles.change(ACME, X_DESK, role("x_desk", "refunds.write", "payouts.write"), by=NICK)
+    act(roles.change, ACME, X_DESK, role("x_desk"), by=NICK)
+
+
+@pytest.mark.rule("ORG-03")
+def test_who_might_grant_a_role_but_does_not_administer_members_grants_nothing(acme: Flask) -> None:
+    with database.writing():
+        database.session().execute(update(Role).where(Role.key == "developer").values(may_grant="any"))
+    with refused(Forbidden):
+        grants.grant(to(NICK, "view_only"), by=DAN)
+
+
+@pytest.mark.rule("ORG-03")
 def test_nobody_gives_themselves_what_they_lack(acme: Flask) -> None:
     for who in (OLIVIA, SAM, ADAM, IRIS, MIA, GREG):
         for key, scope in product(ROLES, SCOPES):
@@ -255,6 +286,15 @@ def test_authority_that_does_not_count_grants_nothing(acme: Flask, unable: str) 
 def test_whoever_is_nobody_grants_nothing(acme: Flask, by: Actor) -> None:
     with refused(Forbidden):
         grants.grant(to(NICK, "view_only"), by=by)
+
+
+@pytest.mark.rule("ORG-03")
+def test_an_operator_in_somebodys_name_is_not_the_operator(acme: Flask) -> None:
+    guest = Actor("operator", "usr_guest", on_behalf_of=VERA.id)
+    with refused(Forbidden):
+        grants.grant(to(NICK, "view_only"), by=guest)
+    with refused(Forbidden):
+        ownership.transfer(ACME, "mem_sam", by=guest)
 
 
 @pytest.mark.rule("ORG-03")

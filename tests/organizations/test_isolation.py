@@ -46,7 +46,9 @@ from idp.platform.database import Model
 from idp.platform.errors import Forbidden, NotFound, Refusal
 from tests.organizations.actors import (
     ACME,
+    BEA,
     BIRCH,
+    BORIS,
     CREW,
     DE,
     DRONE,
@@ -182,6 +184,16 @@ def test_in_another_organization_an_owner_may_nothing(theirs: dict[str, str]) ->
     assert state() == before
 
 
+@pytest.mark.rule("ORG-11")
+def test_lists_hold_nothing_of_another_organization(theirs: dict[str, str]) -> None:
+    assert [grants.of_grantee(ACME, name) for name in ("mem_bea", CREW, DRONE)] == [[], [], []]
+    assert [grants.at_scope(ACME, name) for name in (at(OSLO).placement_id, NORTH, BIRCH)] == [[], [], []]
+    assert memberships.of_users(ACME, [BEA.id, BORIS.id]) == {}
+    assert {one.owner for one in roles.visible_in(ACME)} == {"canopy", ACME}
+    assert list(invitations.in_organization(ACME)) == domains.in_organization(ACME) == []
+    assert theirs["invitation"] in [one.id for one in invitations.in_organization(BIRCH)]
+
+
 def test_a_slug_and_a_key_lead_to_ones_own(theirs: dict[str, str]) -> None:
     act(account_groups.create, ACME, GroupSettings("north", "North"))
     act(teams.create, ACME, TeamSettings("crew", "Crew"))
@@ -260,6 +272,7 @@ ROWS: dict[str, Callable[[dict[str, str]], Row]] = {
             "placement_id": placement(OSLO),
             "account_id": OSLO,
             "target_id": BIRCH,
+            "asked_by_kind": "user",
             "asked_by": "me",
         },
     ),
@@ -270,6 +283,7 @@ ROWS: dict[str, Callable[[dict[str, str]], Row]] = {
             "placement_id": placement(DE),
             "account_id": DE,
             "target_id": ACME,
+            "asked_by_kind": "user",
             "asked_by": "me",
         },
     ),
