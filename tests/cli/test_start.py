@@ -163,6 +163,7 @@ def test_serving_leaves_jobs_to_others_if_it_is_told_so(
     ) as server:
         assert server.stdout
         assert server.stdout.readline() == "READY http://localhost:8000\n"
+        assert SECRET_KEY not in Path(f"/proc/{server.pid}/environ").read_text("latin-1")
         assert not _seals_within(1)
         with urllib.request.urlopen(f"http://127.0.0.1:{unused_port}/readyz") as answer:
             assert answer.status == 200

@@ -21,7 +21,7 @@ from flask import Flask
 
 from idp.audit import verify
 from idp.audit.seal import seal_batch
-from idp.platform import database, schema
+from idp.platform import database, intake, schema
 from tests import databases
 from tests.platform.serving import Service
 
@@ -214,6 +214,33 @@ def test_with_a_full_disk_it_refuses_to_write_goes_on_reading_and_recovers(tmp_p
         assert service.stop() == 0
     with contextlib.closing(sqlite3.connect(data)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+# Too many at once
+
+
+def test_three_times_too_many_requests_cost_nobody_the_work_and_leave_health_checks_alone(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    at_once, seconds, each = 3 * intake.WORKING, 2.0, 0.25
+    with (
+        _sqlite(tmp_path) as url,
+        Service(url, tmp_path).running() as service,
+        ThreadPoolExecutor(at_once) as many,
+    ):
+        end = time.monotonic() + seconds
+
+        def keep_asking(_: int) -> list[int]:
+            statuses = []
+            while time.monotonic() < end:
+                statuses.append(service.get(f"/slow?seconds={each}").status)
+            return statuses
+
+        crowd = [many.submit(keep_asking, number) for number in range(at_once)]
+        time.sleep(0.5)
+        assert service.get("/healthz").seconds < 1
+        statuses = [status for asked in crowd for status in asked.result()]
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) > 0.8 * intake.WORKING * seconds / each
 
 
 @pytest.mark.parametrize(
