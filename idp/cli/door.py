@@ -135,7 +135,7 @@ class Refused(click.ClickException):
         if self.as_json:
             body = {"error": refusal.code, "message": refusal.message, "remedy": refusal.remedy}
             field = {"field": refusal.field} if isinstance(refusal, Invalid) and refusal.field else {}
-            output.show(body | field, as_json=True)
+            output.show({**body, **field, **refusal.particulars}, as_json=True)
 
 
 class Unexpected(Refusal):

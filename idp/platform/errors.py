@@ -5,6 +5,10 @@ status). Whatever is not a refusal is a bug: it rolls back, is logged with the r
 only that id.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 
 class Refusal(Exception):
     """An expected "no", told to whoever asked.
@@ -12,6 +16,7 @@ class Refusal(Exception):
     `code` is a stable word for programs; `status` the HTTP status; `title` and `remedy` are sentences for people:
     what happened, and what to do now. The message of an instance adds the particulars that the caller may know.
     `keeps`: what was done before the refusal is kept (a spent code, a counted failure): the door commits.
+    `particulars`: what programs are told besides, as JSON values by name.
     """
 
     code = "refused"
@@ -19,6 +24,7 @@ class Refusal(Exception):
     title = "That is not possible"
     remedy = "Check what was asked for and try again."
     keeps = False
+    particulars: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or self.title)

@@ -1,0 +1,104 @@
+"""Carrying a plan out: each step by the rule of its room, many of a kind together, all in the caller's transaction."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from idp.audit import trail
+from idp.audit.trail import Actor
+from idp.cli.apply import acts_organizations, acts_people, acts_programs, steps
+from idp.cli.apply.hands import Hands
+from idp.cli.apply.places import Fault, FileRefused
+from idp.cli.apply.plan import Plan
+from idp.cli.apply.steps import Step
+from idp.organizations.models import (
+    Account,
+    GroupAccount,
+    Membership,
+    MembershipStatus,
+    Placement,
+    RoleGrant,
+    TeamMember,
+)
+from idp.platform import database
+from idp.platform.database import Model
+from idp.platform.errors import Refusal, Unavailable
+from idp.users.models import Address, User
+
+AT_ONCE = 10_000
+"""Steps that are handed to one rule at a time: enough to be quick, few enough to show progress."""
+
+_ONE: Mapping[str, Callable[[Hands, Step], None]] = {
+    **dict.fromkeys(("user", "operator"), acts_people.act),
+    **dict.fromkeys(
+        ("organization", "account", "group", "role", "team", "domain", "member", "grant"), acts_organizations.act
+    ),
+    **dict.fromkeys(("api", "client", "key"), acts_programs.act),
+}
+"""Who does a step, by the first word of its act."""
+
+_MANY: Mapping[type[Step], tuple[Callable[[Any], Hashable], Callable[[Hands, Any], None]]] = {
+    steps.CreateUser: (lambda step: None, acts_people.create),
+    steps.OpenAccount: (lambda step: step.organization, acts_organizations.open_accounts),
+    steps.AddMember: (lambda step: step.organization, acts_organizations.add_members),
+    steps.GrantRole: (lambda step: step.organization, acts_organizations.grant_roles),
+    steps.FillGroup: (lambda step: step.subject, acts_organizations.fill_group),
+    steps.EmptyGroup: (lambda step: step.subject, acts_organizations.empty_group),
+    steps.JoinTeam: (lambda step: step.subject, acts_organizations.join_team),
+    steps.LeaveTeam: (lambda step: step.subject, acts_organizations.leave_team),
+}
+"""Which steps are done together (those of which the first function says the same), and by whom."""
+
+
+_WRITES: Mapping[type[Step], tuple[type[Model], ...]] = {
+    steps.CreateUser: (User, Address),
+    steps.OpenAccount: (Account, Placement),
+    steps.AddMember: (Membership, MembershipStatus),
+    steps.GrantRole: (RoleGrant,),
+    steps.FillGroup: (GroupAccount,),
+    steps.JoinTeam: (TeamMember,),
+}
+"""Tables that grow by steps that come in thousands, and are asked by those that follow."""
+
+
+def carry_out(plan: Plan, *, file: str, by: Actor, told: Callable[[int, int], None]) -> None:
+    """Do every step; `told` how many are done, of how many. Called inside `database.writing()`.
+
+    Raises `FileRefused`, naming the place in `file`, when a rule refuses: then nothing may stay.
+    """
+    hands, done = Hands(by), 0
+    with trail.together():
+        for kind, same in groupby(plan.steps, key=type):
+            for some in _batches(kind, list(same)):
+                _do(hands, kind, some, file)
+                if len(some) > database.CHUNK:
+                    database.analyze(*_WRITES.get(kind, ()))
+                done += len(some)
+                told(done, len(plan.steps))
+
+
+def _batches(kind: type[Step], same: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    if kind not in _MANY:
+        yield from ([step] for step in same)
+        return
+    together: dict[Hashable, list[Step]] = defaultdict(list)
+    for step in same:
+        together[_MANY[kind][0](step)].append(step)
+    for some in together.values():
+        for start in range(0, len(some), AT_ONCE):
+            yield some[start : start + AT_ONCE]
+
+
+def _do(hands: Hands, kind: type[Step], some: Sequence[Step], file: str) -> None:
+    first = some[0]
+    try:
+        if kind in _MANY:
+            _MANY[kind][1](hands, some)
+        else:
+            _ONE[first.ACT.partition(".")[0]](hands, first)
+    except Unavailable:
+        raise
+    except Refusal as refusal:
+        said = f"cannot {first.words()}: {refusal.message}"
+        raise FileRefused(file, [Fault(first.place.line, first.place.path, said)]) from None
