@@ -24,15 +24,22 @@ def test_every_listed_rule_has_a_test() -> None:
     assert [rule.id for rule in pages.rules() if rule.id not in pages.guards()] == []
 
 
+def _written() -> str:
+    """A pattern of every text in the code but the vocabulary's own; `f"account.move.{outcome}"` stands for any word."""
+    texts = set()
+    for path, tree in modules("idp").items():
+        for node in ast.walk(tree) if path.parts[-2:] != ("audit", "events.py") else ():
+            match node:
+                case ast.Constant(value=str(text)):
+                    texts.add(re.escape(text))
+                case ast.JoinedStr(values=[ast.Constant(value=str(head)), ast.FormattedValue()]):
+                    texts.add(re.escape(head) + "[a-z]+")
+    return "|".join(texts)
+
+
 def test_every_audit_event_says_what_happened_and_is_written_by_a_rule() -> None:
-    written = {
-        node.value
-        for path, tree in modules("idp").items()
-        if Path("idp/audit/events.py").parts != path.parts[-3:]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    assert [event for event in EVENTS if event not in written] == []
+    written = re.compile(_written())
+    assert [event for event in EVENTS if not written.fullmatch(event)] == []
     assert [event for event, sentence in EVENTS.items() if not sentence.endswith(".")] == []
 
 
