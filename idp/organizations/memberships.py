@@ -147,7 +147,8 @@ def put_to_rest(member: Membership, *, by: Actor) -> None:
 def reactivate(organization_id: str, member_id: str, *, by: Actor) -> None:
     """End a suspension: the grants count again, so `by` must be able to give each of them.
 
-    Takes `members.write` on the organization. An invited member is not made active: they accept.
+    Takes `members.write` on the organization. Nobody but the operator makes somebody active who never accepted: they
+    are invited again.
     """
     locking.lock_open(organization_id)
     authority.require(by, "members.write", Context(organization_id))
@@ -157,7 +158,8 @@ def reactivate(organization_id: str, member_id: str, *, by: Actor) -> None:
         raise Conflict("The person has not accepted yet.")
     if before != "active":
         _require_may_revive(member, by)
-        _become(member, "active", "member.reactivated", by=by)
+        status = "active" if authority.is_unlimited(by) or _was_active(member) else "invited"
+        _become(member, status, "member.reactivated", by=by)
 
 
 def remove(organization_id: str, member_id: str, *, by: Actor) -> None:
@@ -232,6 +234,13 @@ def _become(member: Membership, status: str, event: str, *, by: Actor) -> bool:
     return True
 
 
+def _was_active(member: Membership) -> bool:
+    statement = select(MembershipStatus.id).where(
+        MembershipStatus.member_id == member.id, MembershipStatus.status == "active"
+    )
+    return database.session().execute(statement).first() is not None
+
+
 def _require_may_revive(member: Membership, by: Actor) -> None:
     teams = database.session().scalars(
         select(TeamMember.team_id).where(TeamMember.member_id == member.id, TeamMember.ended_at.is_(None))
@@ -244,6 +253,7 @@ def _require_may_revive(member: Membership, by: Actor) -> None:
 
 def _require_people(user_ids: Sequence[str]) -> None:
     for some in database.chunks(sorted(set(user_ids))):
-        known = set(database.session().scalars(select(User.id).where(User.id.in_(some))))
+        there = select(User.id).where(User.id.in_(some), User.deleted_at.is_(None))
+        known = set(database.session().scalars(there))
         if missing := set(some) - known:
             raise NotFound(f"There is no user {min(missing)!r}.")

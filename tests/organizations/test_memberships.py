@@ -130,6 +130,25 @@ def test_of_a_suspended_membership_the_grants_alone_revive(acme: Flask) -> None:
 
 
 @pytest.mark.rule("ORG-03")
+def test_nobody_is_made_a_member_by_being_suspended_and_reactivated(acme: Flask) -> None:
+    give(to(INA, "view_only"))
+    act(memberships.suspend, ACME, "mem_ina", by=IRIS)
+    act(memberships.reactivate, ACME, "mem_ina", by=IRIS)
+    assert status(INA) == "invited"
+    assert roles_of(INA) == set()
+    act(memberships.accept, ACME, by=INA)
+    act(memberships.suspend, ACME, "mem_ina", by=IRIS)
+    act(memberships.reactivate, ACME, "mem_ina", by=IRIS)
+    assert roles_of(INA) == {"view_only"}
+
+
+def test_who_was_deleted_is_not_taken_in(acme: Flask) -> None:
+    act(lifecycle.delete, users.find(ZOE.id))
+    with refused(NotFound):
+        memberships.add(ACME, NewMember(ZOE.id, "invited"), by=IRIS)
+
+
+@pytest.mark.rule("ORG-03")
 def test_reactivating_is_granting_all_that_revives(acme: Flask) -> None:
     act(memberships.suspend, ACME, "mem_adam", by=IRIS)
     with refused(authority.MayNotGrant):
