@@ -7,8 +7,8 @@ from sqlalchemy import select
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.organizations import authority, locking
-from idp.organizations.effective import Context, Holder, effective_roles
-from idp.organizations.models import Domain
+from idp.organizations.effective import Context
+from idp.organizations.models import Domain, Membership, MembershipStatus
 from idp.organizations.names import given_id
 from idp.platform import clock, database
 from idp.platform.errors import Conflict, Forbidden, Invalid, NotFound
@@ -124,13 +124,29 @@ def counts_as_proven(address: Address) -> bool:
     if address.verified_at is None or address.ended_at is not None:
         return False
     manager = holder_of(address.domain)
-    return manager is None or bool(effective_roles(Holder(user_id=address.user_id), Context(manager)).member_id)
+    return manager is None or _is_active_member(address.user_id, manager)
 
 
 def is_managed_away(address: Address) -> bool:
     """Whether an organization that the person is not active in manages the address: it may be given to another."""
     manager = holder_of(address.domain)
-    return manager is not None and not effective_roles(Holder(user_id=address.user_id), Context(manager)).member_id
+    return manager is not None and not _is_active_member(address.user_id, manager)
+
+
+def _is_active_member(user_id: str, organization_id: str) -> bool:
+    """By the membership alone: a suspended organization keeps nobody from their other organizations (ORG-10)."""
+    statement = (
+        select(Membership.id)
+        .join(MembershipStatus, MembershipStatus.member_id == Membership.id)
+        .where(
+            Membership.user_id == user_id,
+            Membership.organization_id == organization_id,
+            Membership.ended_at.is_(None),
+            MembershipStatus.status == "active",
+            MembershipStatus.ended_at.is_(None),
+        )
+    )
+    return database.session().execute(statement).first() is not None
 
 
 def has_proven(user_id: str, address_key: str, organization_id: str) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.feed import losses
-from idp.organizations import authority, locking, memberships, names, ownership, scopes
+from idp.organizations import authority, domains, locking, memberships, names, ownership, scopes
 from idp.organizations.effective import Context
 from idp.organizations.memberships import NewMember
 from idp.organizations.models import Organization, OrganizationSuspension, Placement, Slug
@@ -110,7 +110,10 @@ def resume(organization_id: str, *, by: Actor) -> None:
 
 
 def close(organization_id: str, *, by: Actor) -> None:
-    """Close an organization for good. By the operator, once its accounts were closed or moved away."""
+    """Close an organization for good. By the operator, once its accounts were closed or moved away.
+
+    Its domains are released: the people in them, and another organization, need them.
+    """
     _require_operator(by)
     locking.lock(organization_id)
     organization = find(organization_id)
@@ -121,6 +124,8 @@ def close(organization_id: str, *, by: Actor) -> None:
         raise Conflict("Accounts are still open here: close them or move them away first.")
     if suspension_of(organization_id) is None:
         _rest(organization_id)
+    for domain in domains.in_organization(organization_id):
+        domains.release(organization_id, domain.id, by=by)
     organization.closed_at = clock.now()
     trail.record("organization.closed", by=by, subject=organization_id, organization=organization_id)
 

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from idp.audit.trail import Actor
-from idp.organizations import domains, memberships
+from idp.organizations import accounts, domains, memberships, organizations
 from idp.organizations.memberships import NewMember
 from idp.organizations.models import Domain
 from idp.platform import clock, database
@@ -18,11 +18,14 @@ from tests.organizations.actors import (
     ADAM,
     BIRCH,
     BORIS,
+    BOX,
     DAN,
+    DE,
     IRIS,
     MIA,
     NICK,
     OLIVIA,
+    US,
     ZOE,
     act,
     refused,
@@ -120,6 +123,31 @@ def test_a_managed_address_counts_while_its_person_is_an_active_member(acme: Fla
     assert not counts(outside)
     act(domains.release, ACME, domain)
     assert counts(outside)
+
+
+@pytest.mark.rule("ORG-10")
+def test_a_managed_address_stays_its_persons_while_the_organization_or_the_person_rests(acme: Flask) -> None:
+    inside = address(NICK)
+    proven()
+    act(organizations.suspend, ACME)
+    assert counts(inside)
+    assert not domains.is_managed_away(database.session().get_one(Address, inside))
+    act(organizations.resume, ACME)
+    act(lifecycle.disable, users.find(NICK.id))
+    assert not domains.is_managed_away(database.session().get_one(Address, inside))
+
+
+@pytest.mark.rule("ORG-10")
+def test_a_closed_organization_holds_no_domain(acme: Flask) -> None:
+    inside, ours = address(NICK), proven()
+    for account_id in (DE, US, BOX):
+        act(accounts.close, ACME, account_id)
+    act(organizations.close, ACME)
+    assert counts(inside)
+    assert events(ours)[-1] == "domain.released"
+    assert domains.holder_of(NAME) is None
+    proven(BIRCH)
+    assert domains.holder_of(NAME) == BIRCH
 
 
 def test_a_managed_address_may_go_to_another_person(acme: Flask) -> None:
