@@ -23,6 +23,9 @@ FIXED = "fixed"
 KINDS = ("none", "organization", "account", "any", FIXED)
 """What the tokens of a client may speak for; `fixed`: one organization, or one account of it, that is named."""
 
+_SPOKEN_FOR = ("usr", "mem", "team")
+"""Prefixes of ids that stand where a client's may: as the `sub` of a token, or as the grantee of a role."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 
 
@@ -224,9 +227,12 @@ def _checked(wanted: ClientSettings, owner: str) -> dict[str, Json]:
 
 
 def _own_id(given: str) -> str:
-    """A machine's `sub` is its client id: it must not look like a person's (RFC 9068 §5)."""
-    if given and (not _ID.fullmatch(given) or identifiers.is_one("usr", given)):
-        raise Invalid("a client id has 1 to 128 letters, digits, '.', '_', '~', '-'; not usr_…", field="client_id")
+    """A machine's `sub` is its client id: it must not look like a person's (RFC 9068 §5), or another grantee's."""
+    if given and (not _ID.fullmatch(given) or any(identifiers.is_one(prefix, given) for prefix in _SPOKEN_FOR)):
+        raise Invalid(
+            "a client id has 1 to 128 letters, digits, '.', '_', '~', '-'; not usr_…, mem_… or team_…",
+            field="client_id",
+        )
     return given or identifiers.client()
 
 
