@@ -148,6 +148,7 @@ class AccountMove(Model):
     placement_id: Mapped[str]
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     target_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"))
+    asked_by_kind: Mapped[str]
     asked_by: Mapped[str]
     asked_at: Mapped[int] = mapped_column(default=clock.now)
     outcome: Mapped[str | None]

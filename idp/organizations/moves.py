@@ -13,7 +13,7 @@ from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.models import BUILT_IN, AccountMove, Membership, Organization, Placement, RoleGrant
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database
-from idp.platform.errors import Conflict, Invalid, NotFound
+from idp.platform.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def offer(organization_id: str, account_id: str, target_id: str, *, by: Actor) -
         placement_id=scope.placement_id,
         account_id=scope.account_id,
         target_id=_known(target_id),
+        asked_by_kind=by.kind,
         asked_by=by.id,
     )
     database.session().add(move)
@@ -73,12 +74,14 @@ def accept(
     """Take the offered account in, under its key or a new `key`. Takes `accounts.move` in the accepting organization.
 
     What was granted on it, its places in groups and open invitations to it end, but for what is `carried` over; that
-    is given anew by `by`, who must be able to. The account's former stay is history.
+    is given anew by `by`, who must be able to. The account's former stay is history. Raises `Conflict` when whoever
+    offered it may not offer it any more.
     """
     source_id = _offered(AccountMove.target_id == organization_id, move_id).organization_id
     locking.lock_open(source_id, organization_id)
     authority.require(by, "accounts.move", Context(organization_id))
     move = _offered(AccountMove.target_id == organization_id, move_id)
+    _require_still_offered(move)
     kept = carried or CarriedOver()
     wanted = _carried_grants(move, organization_id, kept.grants)
     before = scopes.of_grant(source_id, move.placement_id, None)
@@ -104,6 +107,14 @@ def _offered(side: ColumnElement[bool], move_id: str) -> AccountMove:
     if move is None:
         raise NotFound("There is no such open offer.")
     return move
+
+
+def _require_still_offered(move: AccountMove) -> None:
+    """Who has lost the right to give the account away does not do so by what they prepared."""
+    try:
+        authority.require(Actor(move.asked_by_kind, move.asked_by), "accounts.move", Context(move.organization_id))
+    except Forbidden as refusal:
+        raise Conflict("Whoever offered the account may no longer do so: ask for another offer.") from refusal
 
 
 def _known(organization_id: str) -> str:

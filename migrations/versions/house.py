@@ -779,6 +779,7 @@ def upgrade() -> None:
         sa.Column("placement_id", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("target_id", sa.Text(), nullable=False),
+        sa.Column("asked_by_kind", sa.Text(), nullable=False),
         sa.Column("asked_by", sa.Text(), nullable=False),
         sa.Column("asked_at", sa.BigInteger(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=True),

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from idp.audit.trail import Actor
-from idp.organizations import account_groups, accounts, grants, invitations, moves, organizations, roles
+from idp.organizations import account_groups, accounts, grants, invitations, memberships, moves, organizations, roles
 from idp.organizations.effective import Context, effective_roles, past
 from idp.organizations.gains import WouldGain
 from idp.organizations.grants import Grantee, Wanted
@@ -96,6 +96,15 @@ def test_who_may_offer_may_withdraw(offer: str, by: Actor) -> None:
     with refused(NotFound):
         moves.accept(BIRCH, offer, by=BORIS)
     assert act(moves.offer, ACME, DE, BIRCH, by=SAM).id != offer
+
+
+@pytest.mark.rule("ORG-03")
+def test_who_may_no_longer_offer_has_offered_nothing(offer: str) -> None:
+    act(memberships.suspend, ACME, "mem_sam")
+    with refused(Conflict):
+        moves.accept(BIRCH, offer, by=BORIS)
+    act(memberships.reactivate, ACME, "mem_sam")
+    assert act(moves.accept, BIRCH, offer, by=BORIS).account_id == DE
 
 
 def test_a_super_admin_of_the_other_organization_declines(offer: str) -> None:
