@@ -36,8 +36,11 @@ class MayNotGrant(Forbidden):
 
 
 def is_unlimited(by: Actor) -> bool:
-    """The operator at the command line and the house itself answer to nobody's roles (only to invariants)."""
-    return by.kind in ("operator", "system")
+    """The operator at the command line and the house itself answer to nobody's roles (only to invariants).
+
+    Not an operator who impersonates somebody: they may at most what that person may.
+    """
+    return by.kind in ("operator", "system") and by.on_behalf_of is None
 
 
 def holder_of(by: Actor) -> Holder:

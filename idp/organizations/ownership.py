@@ -8,7 +8,7 @@ from sqlalchemy import select
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.feed import losses
-from idp.organizations import locking
+from idp.organizations import authority, locking
 from idp.organizations.effective import OWNER_ROLE, Context, Holder, effective_roles
 from idp.organizations.models import Deputy, Membership, Ownership
 from idp.platform import database
@@ -165,7 +165,7 @@ def _set_deputy(organization_id: str, before: Deputy | None, member_id: str | No
 
 
 def _require_owner(owner: Ownership, by: Actor) -> None:
-    if by.kind in ("operator", "system"):
+    if authority.is_unlimited(by):
         return
     member = database.session().get_one(Membership, owner.member_id)
     if by.kind != "user" or by.id != member.user_id:
