@@ -80,6 +80,8 @@ class RoleSettings:
             raise Invalid("demands must be aal1, aal2 or phr.", field="demands")
         if any(not (one.live or one.sandbox) for one in self.permissions):
             raise Invalid("A permission counts in live accounts, in sandboxes, or in both.", field="permissions")
+        if len({(one.name, one.audience) for one in self.permissions}) < len(self.permissions):
+            raise Invalid("A permission is listed once, with all the modes in which it counts.", field="permissions")
 
 
 def start_built_in(declared: RoleFile) -> None:

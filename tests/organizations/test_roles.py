@@ -233,6 +233,8 @@ def test_what_a_role_cannot_be_is_refused() -> None:
             RoleSettings("x_desk", "Desk", frozenset(), **wrong)
     with pytest.raises(Invalid):
         role("x_desk", Permitted("refunds.write", live=False, sandbox=False))
+    with pytest.raises(Invalid):
+        role("x_desk", Permitted("refunds.write", live=False), Permitted("refunds.write", sandbox=False))
 
 
 @pytest.mark.rule("ORG-06")
