@@ -17,6 +17,7 @@ def _wait(leash: Leash) -> None:
     leash.when_stopping(lambda: os.write(2, b"stopping\n"))
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
+    _say("noise")
     leash.ready()
     told.wait()
     os.write(2, b"ended\n")

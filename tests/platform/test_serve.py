@@ -92,7 +92,7 @@ def test_what_two_readers_could_read_differently_is_refused_and_the_connection_c
 ) -> None:
     host = f"Host: localhost:{service.port}\r\n".encode()
     following = b"GET /who HTTP/1.1\r\n" + host + b"\r\n"
-    answered, closed = service.raw(b"POST /entries HTTP/1.1\r\n" + host + head + following)
+    answered, closed = service.raw(b"GET /who HTTP/1.1\r\n" + host + head + following)
     assert answered.startswith(b"HTTP/1.1 400 ")
     assert answered.count(b"HTTP/1.1 ") == 1
     assert closed
