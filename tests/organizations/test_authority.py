@@ -18,6 +18,7 @@ from idp.organizations import (
     grants,
     invitations,
     memberships,
+    organizations,
     ownership,
     policies,
     roles,
@@ -295,6 +296,17 @@ def test_an_operator_in_somebodys_name_is_not_the_operator(acme: Flask) -> None:
         grants.grant(to(NICK, "view_only"), by=guest)
     with refused(Forbidden):
         ownership.transfer(ACME, "mem_sam", by=guest)
+
+
+@pytest.mark.rule("ORG-03")
+def test_an_operator_in_somebodys_name_is_not_unlimited(acme: Flask) -> None:
+    impersonating = Actor("operator", "ops", on_behalf_of=SAM.id)
+    with refused(Forbidden):
+        grants.grant(to(NICK, "view_only"), by=impersonating)
+    with refused(Forbidden):
+        organizations.suspend(ACME, by=impersonating)
+    with refused(Forbidden):
+        ownership.transfer(ACME, "mem_sam", by=impersonating)
 
 
 @pytest.mark.rule("ORG-03")

@@ -273,7 +273,7 @@ ROWS: dict[str, Callable[[dict[str, str]], Row]] = {
             "placement_id": placement(OSLO),
             "account_id": OSLO,
             "target_id": BIRCH,
-            "asked_by_kind": "user",
+            "asked_by_kind": "operator",
             "asked_by": "me",
         },
     ),
@@ -284,7 +284,7 @@ ROWS: dict[str, Callable[[dict[str, str]], Row]] = {
             "placement_id": placement(DE),
             "account_id": DE,
             "target_id": ACME,
-            "asked_by_kind": "user",
+            "asked_by_kind": "operator",
             "asked_by": "me",
         },
     ),
@@ -365,6 +365,19 @@ def test_rows_that_keep_to_one_organization_can_be_stored(theirs: dict[str, str]
         ours = invitations.invite(ACME, "new@example.com", [], by=OPERATOR)[0].id
         for table, row in (
             (GroupAccount, {"organization_id": ACME, "account_group_id": EU, "placement_id": placement(US)}),
+            (
+                AccountMove,
+                {
+                    "organization_id": ACME,
+                    "placement_id": placement(DE),
+                    "account_id": DE,
+                    "target_id": BIRCH,
+                    "asked_by_kind": "operator",
+                    "asked_by": "me",
+                },
+            ),
+            (MembershipStatus, {"organization_id": ACME, "member_id": "mem_nick", "status": "invited", "ended_at": 1}),
+            (Deputy, {"organization_id": ACME, "member_id": "mem_sam"}),
             (TeamMember, {"organization_id": ACME, "team_id": OPS, "member_id": "mem_nick"}),
             (RoleGrant, granted()),
             (RoleGrant, granted(grantee=OPS, member_id=None, team_id=OPS)),
