@@ -4,6 +4,7 @@ The verdict is that of `effective`; the chain names the same conditions (`condit
 that could lead there. Were they ever to disagree, that would be a bug, and asking says so.
 """
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ from idp.organizations.models import (
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database
 
+_ATTEMPTS = 3
+
 
 @dataclass(frozen=True)
 class Link:
@@ -70,9 +73,22 @@ class Explanation:
     would_change: tuple[str, ...]
 
 
+class _Disagrees(RuntimeError):
+    """The chain does not lead to the verdict: something changed between two statements, or we have a bug."""
+
+
 def explain(holder: Holder, asked: str, scope: Scope, when: Moment | None = None) -> Explanation:
-    """Whether `holder` holds `asked` (a role key, or a permission of any API) at `scope`, and why."""
-    moment = when or now()
+    """Whether `holder` holds `asked` (a role key, or a permission of any API) at `scope`, and why.
+
+    Several statements, which on PostgreSQL see what is committed between them: then it is asked anew.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(_Disagrees):
+            return _explain(holder, asked, scope, when or now())
+    return _explain(holder, asked, scope, when or now())
+
+
+def _explain(holder: Holder, asked: str, scope: Scope, moment: Moment) -> Explanation:
     giving = _roles_that_give(asked, scope, moment)
     roles = frozenset(giving)
     standing = _standing(holder, scope, moment)
@@ -83,7 +99,7 @@ def explain(holder: Holder, asked: str, scope: Scope, when: Moment | None = None
     ]
     allowed = _holds(holder, asked, scope, moment)
     if allowed != any(path.counts for path in paths):
-        raise RuntimeError(f"the chain disagrees with the verdict: {asked} at {scope.id}")
+        raise _Disagrees(f"the chain disagrees with the verdict: {asked} at {scope.id}")
     paths = [_allowing(path, asked, giving[path.role]) for path in paths]
     chain = tuple(sorted(paths, key=lambda path: not path.counts))
     return Explanation(allowed, chain, _would_change(allowed, chain, standing, sorted(roles - {EVERY_MEMBER})))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import time_machine
@@ -22,6 +23,7 @@ from idp.organizations import (
     roles,
     teams,
 )
+from idp.organizations import explain as explanations
 from idp.organizations.effective import Holder, effective_roles, held_permissions, past, permissions_in
 from idp.organizations.explain import Explanation, Link, Path, explain
 from idp.organizations.memberships import NewMember
@@ -56,6 +58,7 @@ from tests.organizations.actors import (
     ZOE,
     act,
     at,
+    at_once,
     give,
     grant_of,
     holder,
@@ -357,3 +360,16 @@ def test_nothing_is_said_of_another_organization(acme: Flask) -> None:
     assert why(OLIVIA, "super_admin", OSLO).chain == ()
     theirs = give(grants.Wanted(grants.Grantee("member", "mem_bea"), "analyst", at(OSLO)))
     assert theirs not in repr([why(who, "analyst", DE) for who in (BORIS, ADAM, IRIS)])
+
+
+def test_a_change_in_the_middle_of_an_answer_is_no_contradiction(acme: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    grant_id = give(to(NICK, "developer"))
+    verdict = explanations._holds
+
+    def overtaken(*asked: Any) -> bool:
+        monkeypatch.setattr(explanations, "_holds", verdict)
+        at_once(acme, lambda: take(grant_id))
+        return verdict(*asked)
+
+    monkeypatch.setattr(explanations, "_holds", overtaken)
+    assert explain(Holder(NICK.id), "developer", at(ACME)).allowed is False
