@@ -24,12 +24,22 @@ from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.models import Entry
+from idp.audit.trail import Actor
 from idp.cli import serve, start
 from idp.cli.door import create_app
-from idp.platform import database
+from idp.feed.models import Change
+from idp.organizations import accounts, organizations
+from idp.organizations.accounts import AccountSettings, NewAccount
+from idp.organizations.models import Account, Organization
+from idp.organizations.organizations import OrganizationSettings
+from idp.platform import database, jobs
 from idp.platform.access import public
+from idp.platform.jobs import Job
 from idp.platform.settings import Settings
 from idp.platform.web_server import Tls
+from idp.users import lifecycle, users
+from idp.users.models import User, UserDisablement
+from idp.users.users import UserSettings
 from tests.databases import SECRET_KEY
 
 METRICS_TOKEN = "Zb7uLq2XwYtE9sKcVn4RjHf6MgPd8aTo1Ci5"
@@ -66,11 +76,59 @@ def _open_doors(app: Flask) -> None:
             trail.record("user.created", by=trail.SYSTEM, subject=request.form["subject"])
         return {"subject": request.form["subject"]}
 
+    @app.post("/changes")
+    @public
+    def change() -> dict[str, str]:
+        with database.writing():
+            _change(request.form["subject"])
+        return {"subject": request.form["subject"]}
+
     @app.get("/entries")
     @public
     def read() -> list[str]:
         wanted = select(Entry.subject).where(Entry.event == "user.created")
         return list(database.session().scalars(wanted))
+
+
+def _change(name: str) -> None:
+    """Makes a person called `<word>-<number>`; with every third an organization and an account, every third leaves."""
+    by = Actor("operator", "tests")
+    person = users.create(UserSettings(name), by=by)
+    act = int(name.rpartition("-")[2]) % 3
+    if act == 1:
+        founded = organizations.found(OrganizationSettings(name, name), person.id, by=by)
+        account = AccountSettings("shop", name, "DE")
+        accounts.open_account(founded.id, NewAccount(account, livemode=True), by=by)
+        jobs.add("greet", {"name": name})
+    elif act == 2:
+        lifecycle.disable(person, by=by)
+
+
+def state() -> dict[str, list[str]]:
+    """What there is of each change: the person, and `organization`, `account`, `job`, or `disabled` and `loss`."""
+    session = database.session()
+    people = {person.id: person.username for person in session.scalars(select(User))}
+    found: dict[str, list[str]] = {name: [] for name in people.values()}
+    for word, names in (
+        ("organization", session.scalars(select(Organization.slug))),
+        ("account", session.scalars(select(Account.name))),
+        ("job", (json.loads(payload)["name"] for payload in session.scalars(select(Job.payload)))),
+        ("disabled", (people[person] for person in session.scalars(select(UserDisablement.user_id)))),
+        ("loss", _lost(people)),
+    ):
+        for name in names:
+            found[name].append(word)
+    return found
+
+
+def _lost(people: dict[str, str]) -> Iterator[str]:
+    for selector in database.session().scalars(select(Change.selector).where(Change.kind != "epoch")):
+        if (match := json.loads(selector)).keys() == {"sub"}:
+            yield people[match["sub"]]
+
+
+WHOLE = {0: [], 1: ["organization", "account", "job"], 2: ["disabled", "loss"]}
+"""What belongs to a change, by its number modulo 3."""
 
 
 # Its controls
