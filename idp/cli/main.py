@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "apply": "idp.cli.apply.command:apply",
     "epoch": "idp.cli.epoch:epoch",
     "audit": "idp.cli.audit:audit",
+    "job": "idp.cli.job:job",
     "backup": "idp.cli.backup:backup",
     "restore": "idp.cli.backup:restore",
     "config": "idp.cli.config:config",

@@ -11,6 +11,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.platform import clock, correlation, database, identifiers, metrics
 from idp.platform.correlation import Origin
 from idp.platform.database import Model
-from idp.platform.errors import Conflict
+from idp.platform.errors import Conflict, NotFound
 from idp.platform.rounds import Application, Rounds
 
 LEASE = 30.0
@@ -69,6 +70,9 @@ class Job(Model):
     done_at: Mapped[int | None]
     parked_at: Mapped[int | None]
     last_error: Mapped[str] = mapped_column(default="")
+
+
+_STATE = case((Job.parked_at.is_not(None), "parked"), (Job.holder.is_not(None), "held"), else_="waiting")
 
 
 class LeaseLost(Conflict):
@@ -141,6 +145,36 @@ def clean_up(limit: int = 500) -> int:
     old = select(Job.id).where(Job.done_at < clock.now() - KEPT).order_by(Job.done_at).limit(limit)
     gone = database.session().execute(delete(Job).where(Job.id.in_(old)))
     return int(gone.rowcount)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A job that is not done. `state`: `waiting`, `held` or `parked`; instants in microseconds UTC."""
+
+    id: str
+    kind: str
+    state: str
+    due_at: int
+    attempts: int
+    last_error: str
+
+
+def undone() -> list[Waiting]:
+    """Every job that is not done, parked ones first, then the one that is due for longest."""
+    wanted = select(Job.id, Job.kind, _STATE, Job.due_at, Job.attempts, Job.last_error).where(Job.done_at.is_(None))
+    return [Waiting(*row) for row in database.session().execute(wanted.order_by(Job.parked_at.is_(None), Job.due_at))]
+
+
+def again(job_id: str) -> None:
+    """Have a parked job tried again now, as often as a new one; any other stays as it is. Raises `NotFound`.
+
+    Call it inside `database.writing()`.
+    """
+    if database.session().get(Job, job_id) is None:
+        raise NotFound(f"There is no job {job_id}.")
+    fresh = {"parked_at": None, "attempts": 0, "due_at": clock.now()}
+    parked = update(Job).where(Job.id == job_id, Job.parked_at.is_not(None))
+    database.session().execute(parked.values(fresh))
 
 
 def let_go() -> int:
@@ -295,8 +329,7 @@ def _failed(claim: Claim, error: Exception) -> str:
 
 def _count() -> None:
     """Say how many jobs wait, and for how long the oldest does: what an operator sets an alarm on."""
-    state = case((Job.parked_at.is_not(None), "parked"), (Job.holder.is_not(None), "held"), else_="waiting")
-    waiting = select(state, func.count(), func.min(Job.due_at)).where(Job.done_at.is_(None)).group_by(state)
+    waiting = select(_STATE, func.count(), func.min(Job.due_at)).where(Job.done_at.is_(None)).group_by(_STATE)
     found = {name: (count, oldest) for name, count, oldest in database.session().execute(waiting)}
     now = clock.now()
     for name in ("waiting", "held", "parked"):

@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from idp.platform import clock, database, jobs, metrics
+from idp.platform.errors import NotFound
 from idp.platform.jobs import Claim, Handler, Job, Worker
 
 
@@ -110,6 +111,23 @@ def test_a_job_that_fails_too_often_is_parked_and_told_of(
         assert not worker.work_once()
     assert _row(job).parked_at is not None
     assert '"event":"job parked"' in capsys.readouterr().err
+
+
+def test_a_parked_job_is_listed_first_and_tried_again_when_told_so(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MOST_ATTEMPTS", 1)
+    waiting, parked = _add(due_at=clock.now() + clock.HOUR), _add()
+    _worker(app, {"greet": _fails}).work_once()
+    listed = [(one.id, one.state, one.attempts, one.last_error) for one in jobs.undone()]
+    assert listed == [(parked, "parked", 1, "ConnectionError"), (waiting, "waiting", 0, "")]
+    due_at = _row(waiting).due_at
+    with database.writing():
+        jobs.again(parked)
+        jobs.again(waiting)
+    assert _row(waiting).due_at == due_at
+    assert _worker(app, {"greet": lambda _: None}).work_once()
+    assert _row(parked).done_at
+    with pytest.raises(NotFound), database.writing():
+        jobs.again("job_unknown")
 
 
 def test_a_job_that_takes_its_worker_along_is_parked_unread(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
