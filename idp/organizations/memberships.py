@@ -187,7 +187,7 @@ def leave_everywhere(user: User, by: Actor) -> None:
 
 def take_out(member: Membership, *, by: Actor) -> None:
     """End a membership without asking who may: for rules that have asked."""
-    ownership.end_deputy(member)
+    ownership.end_deputy(member, by=by)
     grants.end_all(grants.of_grantee(member.organization_id, member.id), by=by, silent=True)
     for place in database.session().scalars(
         select(TeamMember).where(TeamMember.member_id == member.id, TeamMember.ended_at.is_(None))

@@ -143,11 +143,13 @@ def pass_on(owner: Ownership, to: Membership, *, by: Actor, event: str) -> None:
     )
 
 
-def end_deputy(member: Membership) -> None:
+def end_deputy(member: Membership, *, by: Actor) -> None:
     """Forget that `member` is deputy, if so: they can follow no more."""
-    deputy = deputy_of(member.organization_id)
+    deputy, organization_id = deputy_of(member.organization_id), member.organization_id
     if deputy is not None and deputy.member_id == member.id:
         deputy.end()
+        event = "organization.deputy.removed"
+        trail.record(event, by=by, subject=organization_id, organization=organization_id, before=member.id)
 
 
 def is_super_admin(member: Membership) -> bool:

@@ -244,6 +244,7 @@ def test_a_deputy_who_leaves_is_deputy_no_more(acme: Flask) -> None:
     act(ownership.name_deputy, ACME, "mem_sam", by=OLIVIA)
     act(memberships.remove, ACME, "mem_sam", by=SAM)
     assert ownership.deputy_of(ACME) is None
+    assert events(ACME)[-1] == "organization.deputy.removed"
 
 
 def test_the_members_of_many_are_found_at_once(acme: Flask) -> None:
