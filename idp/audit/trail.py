@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import delete, insert, or_, select, text
+from sqlalchemy import delete, func, insert, or_, select, text
 
 from idp.audit import content, events
-from idp.audit.models import Entry, EntryDetail
+from idp.audit.models import Entry, EntryDetail, Unsealed
 from idp.platform import clock, correlation, database, identifiers, vault
 from idp.platform.database import Prepared
 from idp.platform.errors import Refusal
@@ -86,11 +86,11 @@ def record(
     }
     waiting: list[_Written] | None = database.session().info.get(_WAITING)
     if waiting is None:
-        _write([(entry, detail)])
+        _write(entry, detail)
         return
     waiting.append((entry, detail))
     if len(waiting) == database.CHUNK:
-        _write(waiting)
+        _write_all(waiting)
         waiting.clear()
 
 
@@ -108,10 +108,10 @@ def together() -> Iterator[None]:
     try:
         yield
     except Refusal:
-        _write(waiting)
+        _write_all(waiting)
         raise
     else:
-        _write(waiting)
+        _write_all(waiting)
     finally:
         del info[_WAITING]
 
@@ -179,11 +179,22 @@ _Written: TypeAlias = "tuple[_Columns, Detail | None]"
 """An entry by its columns, and its side row."""
 
 
-def _write(entries: Sequence[_Written]) -> None:
+def _write(entry: _Columns, detail: Detail | None) -> None:
+    _ENTRY.run(**entry)
+    if detail:
+        _DETAIL.run(**vars(detail))
+    _QUEUE[database.is_sqlite()].run(entry_id=entry["id"])
+
+
+def _write_all(entries: Sequence[_Written]) -> None:
     """Write `entries` in their order, which is that of the chain."""
-    _ENTRY.many([entry for entry, _ in entries])
-    _DETAIL.many([vars(detail) for _, detail in entries if detail])
-    _QUEUE[database.is_sqlite()].many([{"entry_id": entry["id"]} for entry, _ in entries])
+    database.insert_many(Entry, [entry for entry, _ in entries])
+    database.insert_many(EntryDetail, [vars(detail) for _, detail in entries if detail])
+    queued: list[_Columns] = [{"entry_id": entry["id"]} for entry, _ in entries]
+    if database.is_sqlite():
+        last = database.session().execute(select(func.max(Unsealed.number))).scalar() or 0
+        queued = [{**one, "number": number} for number, one in enumerate(queued, last + 1)]
+    database.insert_many(Unsealed, queued)
 
 
 _ENTRY = Prepared(insert(Entry), tuple)

@@ -243,7 +243,8 @@ def _make(wanted: Sequence[Wanted], known: dict[str, Role], owners: dict[str, st
         rows.append(_row(one, known[one.role], owners, by=by, source=source, instant=instant, wait=wait))
     database.session().flush()
     for some in database.chunks(rows):
-        database.session().execute(insert(RoleGrant), some)
+        # without `render_nulls` rows that differ in what is null would go one by one
+        database.session().execute(insert(RoleGrant).execution_options(render_nulls=True), some)
     for row in rows:
         said = {key: row[key] for key in ("role_key", "grantee", "scope", "reason", "effective_from", "expires_at")}
         trail.record(
