@@ -199,7 +199,7 @@ def test_a_key_is_used_once_at_a_time_in_an_organization_and_never_changes(acme:
 )
 def test_a_key_that_is_reserved_or_not_one_is_refused(key: str) -> None:
     with pytest.raises(Invalid):
-        role(key)
+        RoleSettings(key, "Desk", frozenset())
 
 
 @pytest.mark.rule("ORG-12")
