@@ -11,14 +11,16 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import psycopg
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import (
     Column,
     Connection,
-    Insert,
     LargeBinary,
     Table,
     column,
@@ -178,7 +180,7 @@ def load(pieces: Iterable[bytes], revision: str, progress: Progress) -> None:
         manifest, batches = read(pieces)
         for name in reversed(manifest.tables):
             _empty(connection, name)
-        _told(batches, manifest, progress, lambda part, rows: connection.execute(_insert(part), rows))
+        _told(batches, manifest, progress, partial(_put, connection))
         _go_on_counting(connection, manifest)
 
     schema.rebuild(revision, fill)
@@ -229,8 +231,17 @@ def _sizes(count: int) -> Iterator[int]:
         yield min(_BATCH, count - begun)
 
 
-def _insert(part: Part) -> Insert:
-    return insert(table(part.name, *(column(name) for name in part.columns)))
+def _put(connection: Connection, part: Part, rows: Rows) -> None:
+    """Put rows into their table: by `COPY` on PostgreSQL, which takes half the time."""
+    if database.is_sqlite():
+        connection.execute(insert(table(part.name, *(column(name) for name in part.columns))), rows)
+        return
+    names = SQL(", ").join(map(Identifier, part.columns))
+    into = SQL("COPY {} ({}) FROM STDIN").format(Identifier(part.name), names)
+    driver = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.driver_connection)
+    with driver.cursor() as cursor, cursor.copy(into) as copy:
+        for row in rows:
+            copy.write_row(tuple(row.values()))
 
 
 def _empty(connection: Connection, name: str) -> None:
