@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "operator": "idp.cli.operator:operator",
     "keys": "idp.cli.keys:keys",
     "apply": "idp.cli.apply.command:apply",
+    "export": "idp.cli.export:export",
     "epoch": "idp.cli.epoch:epoch",
     "audit": "idp.cli.audit:audit",
     "job": "idp.cli.job:job",

@@ -12,7 +12,7 @@ from idp.cli.apply.outlook import Outlook
 from idp.cli.apply.passwords import Passwords
 from idp.cli.apply.places import Faults
 from idp.cli.apply.present import Asked, Present
-from idp.cli.apply.steps import PLACE_IN_ORDER, Step
+from idp.cli.apply.steps import Step, place_in_order
 from idp.cli.apply.wanted import Said, WantedFile
 from idp.platform import identifiers
 from idp.users import names
@@ -52,7 +52,7 @@ def draw(file: WantedFile, present: Present, passwords: Passwords) -> Plan:
     for operator in file.operators:
         plan_users.draw_operator(operator, outlook, drawing)
     faults.settle(file.name)
-    drawing.steps.sort(key=lambda step: PLACE_IN_ORDER[type(step)])
+    drawing.steps.sort(key=place_in_order)
     return Plan(tuple(drawing.steps), tuple(drawing.notes), outlook)
 
 

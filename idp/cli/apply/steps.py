@@ -521,4 +521,11 @@ ORDER: tuple[type[Step], ...] = (
     RetireKey,
 )
 
-PLACE_IN_ORDER: Mapping[type[Step], int] = {kind: place for place, kind in enumerate(ORDER)}
+_PLACES: Mapping[type[Step], int] = {kind: place for place, kind in enumerate(ORDER)}
+
+
+def place_in_order(step: Step) -> tuple[int, bool]:
+    """What steps are sorted by: their place in `ORDER`; further addresses of a new person follow the person."""
+    if isinstance(step, AddAddress) and not step.subject.id:
+        return _PLACES[CreateUser], True
+    return _PLACES[type(step)], False
