@@ -7,8 +7,10 @@ import idp.clients.models
 import idp.credentials.models
 import idp.feed.models
 import idp.keys.models
+import idp.login.models
 import idp.organizations.models
 import idp.platform.jobs
+import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, declaration
 from idp.credentials import passwords

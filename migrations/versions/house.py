@@ -991,7 +991,9 @@ def upgrade() -> None:
             ["organization_id"], ["organizations.id"], name=op.f("fk_role_grants_organization_id_organizations")
         ),
         sa.ForeignKeyConstraint(
-            ["role_owner", "role_id", "role_key"], ["roles.owner", "roles.id", "roles.key"], name=op.f("fk_role_grants_role_owner_role_id_role_key_roles")
+            ["role_owner", "role_id", "role_key"],
+            ["roles.owner", "roles.id", "roles.key"],
+            name=op.f("fk_role_grants_role_owner_role_id_role_key_roles"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_role_grants")),
     )

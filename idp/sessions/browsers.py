@@ -1,0 +1,38 @@
+"""Browsers: told apart by one cookie, whose value changes whenever what it proves does (SES-01)."""
+
+from sqlalchemy import select
+
+from idp.platform import bearer, clock, correlation, database
+from idp.sessions.models import Browser
+
+IDLE = 400 * clock.DAY
+"""A browser that has not been seen for so long is forgotten; no cookie lives longer."""
+
+
+def recognise(token: str | None) -> Browser | None:
+    """The browser that carries `token` in its cookie, or `None`: nothing else about it is believed."""
+    if not token:
+        return None
+    statement = select(Browser).where(
+        Browser.token_digest == bearer.digest(token), Browser.last_seen_at > clock.now() - IDLE
+    )
+    return database.session().scalars(statement).one_or_none()
+
+
+def begin() -> tuple[Browser, str]:
+    """A browser that was never seen before, and the token for its cookie."""
+    token = bearer.mint()
+    origin = correlation.current()
+    browser = Browser(token_digest=bearer.digest(token), address=origin.address, user_agent=origin.user_agent[:256])
+    database.session().add(browser)
+    database.session().flush()
+    return browser, token
+
+
+def renew(browser: Browser) -> str:
+    """A new token for the cookie of `browser`; the old one is dead from the commit on."""
+    token = bearer.mint()
+    origin = correlation.current()
+    browser.token_digest, browser.last_seen_at = bearer.digest(token), clock.now()
+    browser.address, browser.user_agent = origin.address, origin.user_agent[:256]
+    return token
