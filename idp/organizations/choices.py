@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import CTE, Select, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import CTE, BigInteger, Select, Text, bindparam, func, literal, or_, select, union_all
 
 from idp.organizations.conditions import (
     ORGANIZATION,
