@@ -113,8 +113,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_session_proofs_session_id", ["session_id"], unique=False)
 
 
-
 def downgrade() -> None:
+    with op.batch_alter_table("session_proofs", schema=None) as batch_op:
+        batch_op.drop_index("ix_session_proofs_session_id")
+
+    op.drop_table("session_proofs")
+    with op.batch_alter_table("sessions", schema=None) as batch_op:
+        batch_op.drop_index("uq_sessions_live")
         batch_op.drop_index("ix_sessions_user_id")
         batch_op.drop_index("ix_sessions_ended_at")
 
