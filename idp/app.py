@@ -19,6 +19,7 @@ from idp.platform import access, database, doors, health, hosts, logging, pages,
 from idp.platform.gate import Gate
 from idp.platform.lane import Lane
 from idp.platform.settings import Settings, configure, settings
+from idp.sessions import people
 from idp.users import lifecycle
 
 
@@ -70,5 +71,7 @@ def start() -> None:
 def _open_rooms(app: Flask) -> None:
     """One line a room that serves anything, or that has to be told of the application or of another room."""
     lifecycle.before_disabling(ownership.require_owns_nothing)
+    lifecycle.before_disabling(people.end_with)
+    lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)
     lifecycle.before_deleting(passwords.forget)

@@ -11,6 +11,7 @@ from idp.cli.output import Json, moment
 from idp.credentials import passwords
 from idp.platform import database
 from idp.platform.errors import Conflict, Invalid
+from idp.sessions import people
 from idp.users import addresses, claims, lifecycle, users
 from idp.users.models import Address, User
 from idp.users.users import UserSettings
@@ -122,11 +123,12 @@ def update(
 @_password
 @_password_hash
 def set_password(name: str, password_stdin: bool, password_hash_stdin: bool) -> Json:
-    """Set the password that stands on standard input."""
+    """Set the password that stands on standard input; whoever is signed in with the old one is signed out."""
     person_id = users.named(name).id
     hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin)
     with database.writing():
         passwords.store(person_id, hashed, by=operator())
+        people.end_all_of(person_id, because="password_changed", by=operator())
     return view(users.find(person_id))
 
 

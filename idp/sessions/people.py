@@ -3,10 +3,11 @@
 Nothing is told to a session when something happens to its person: whether it lives is asked where it is used.
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, delete, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
@@ -18,9 +19,13 @@ from idp.sessions import browsers
 from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof
 from idp.sessions.proofs import Proof
 from idp.users import lifecycle
+from idp.users.locks import lock
+from idp.users.models import User
 
 SEEN = clock.MINUTE
 """The last use of a session is written down at most so often."""
+
+ABSENT = "This session has ended."
 
 
 @dataclass(frozen=True)
@@ -40,54 +45,73 @@ class LiveSession:
         return max((proof.at for proof in self.proofs), default=self.created_at)
 
 
+# Signing in
+
+
 def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> tuple[LiveSession, str]:
     """Sign a person in with `proofs`, or step their session up; the session, and the browser's new token.
 
-    Raises `NotFound` when the person is disabled or gone meanwhile.
+    The person's row is locked first, so that a disabling either is seen here or ends this session, then the
+    browser's, so that two tabs open one session. Raises `NotFound` when the person is disabled or gone meanwhile.
     """
+    if not proofs:
+        raise ValueError("nobody is signed in without a proof")
+    lock(user_id)
     if lifecycle.is_disabled(user_id):
         raise NotFound("This person cannot sign in.")
-    session = database.session()
-    row = _row(browser.id, user_id)
-    opened = row is None
-    if row is None:
-        row = BrowserSession(browser_id=browser.id, user_id=user_id)
-        session.add(row)
-        session.flush()
-    row.last_seen_at = clock.now()
-    session.add_all(
-        SessionProof(session_id=row.id, method=one.method, at=one.at, vouched_by=one.vouched_by) for one in proofs
-    )
-    _remember(browser, user_id)
+    browser = browsers.lock(browser.id)
+    known = _to_step_up(browser.id, user_id)
+    session_id = _begin(browser.id, user_id) if known is None else known.id
+    _add(session_id, proofs)
+    _use(session_id)
+    _remember(browser.id, user_id)
     token = browsers.renew(browser)
-    session.flush()
-    event = "session.opened" if opened else "session.stepped_up"
+    event = "session.opened" if known is None else "session.stepped_up"
     methods = sorted({proof.method for proof in proofs})
-    trail.record(event, by=Actor("user", user_id), subject=row.id, after=methods)
-    return _live(row), token
+    trail.record(event, by=Actor("user", user_id), subject=session_id, after={"person": user_id, "by": methods})
+    (opened,) = _found(BrowserSession.id == session_id)
+    return opened, token
+
+
+def _to_step_up(browser_id: str, user_id: str) -> LiveSession | None:
+    """The person's session in the browser, still usable; one that has run out is ended, and another begun."""
+    for one in _found(BrowserSession.browser_id == browser_id, BrowserSession.user_id == user_id):
+        if is_usable(one):
+            return one
+        end(one.id, because="expired", by=SYSTEM)
+    return None
+
+
+def _begin(browser_id: str, user_id: str) -> str:
+    row = BrowserSession(browser_id=browser_id, user_id=user_id)
+    database.session().add(row)
+    database.session().flush()
+    return row.id
+
+
+def _add(session_id: str, proofs: Iterable[Proof]) -> None:
+    database.session().add_all(
+        SessionProof(session_id=session_id, method=one.method, at=one.at, vouched_by=one.vouched_by) for one in proofs
+    )
+
+
+def _use(session_id: str) -> None:
+    row = database.session().get_one(BrowserSession, session_id)
+    row.last_seen_at = clock.now()
+    database.session().flush()
+
+
+# Being signed in
 
 
 def in_browser(browser: Browser | None) -> list[LiveSession]:
     """Who is signed in in `browser` now, the latest first: within idle and absolute end, and not disabled."""
-    if browser is None:
-        return []
-    return [one for one in map(_live, _rows(BrowserSession.browser_id == browser.id)) if is_usable(one)]
+    return [] if browser is None else _usable(_found(BrowserSession.browser_id == browser.id))
 
 
 def of_person(user_id: str) -> list[LiveSession]:
     """The sessions of a person in all browsers, the latest first."""
-    return [one for one in map(_live, _rows(BrowserSession.user_id == user_id)) if is_usable(one)]
-
-
-def is_usable(one: LiveSession, *, idle: int = clock.FOREVER, longest: int = clock.FOREVER) -> bool:
-    """Whether the session is within its idle and absolute end, and its person is not disabled.
-
-    A context may shorten both ends (microseconds): it asks with its own.
-    """
-    lifetimes = settings().lifetimes
-    idle_end = one.last_seen_at + min(idle, lifetimes.session_idle)
-    absolute_end = one.created_at + min(longest, lifetimes.session_max)
-    return clock.now() < min(idle_end, absolute_end) and not lifecycle.is_disabled(one.user_id)
+    return _usable(_found(BrowserSession.user_id == user_id))
 
 
 def find(browser: Browser | None, session_id: str) -> LiveSession:
@@ -95,12 +119,23 @@ def find(browser: Browser | None, session_id: str) -> LiveSession:
     for one in in_browser(browser):
         if one.id == session_id:
             return one
-    raise NotFound("This session has ended.")
+    raise NotFound(ABSENT)
 
 
-def touch(one: LiveSession) -> None:
-    """Note that the session was used; at most once a minute that is a write, and the caller opens it only then."""
-    database.session().get_one(BrowserSession, one.id).last_seen_at = clock.now()
+def is_usable(one: LiveSession, *, idle: int = clock.FOREVER, longest: int = clock.FOREVER) -> bool:
+    """Whether the session is within its idle and absolute end, and its person is not disabled.
+
+    A context may shorten both ends (microseconds): it asks with its own.
+    """
+    return not has_run_out(one, idle=idle, longest=longest) and not lifecycle.is_disabled(one.user_id)
+
+
+def has_run_out(one: LiveSession, *, idle: int = clock.FOREVER, longest: int = clock.FOREVER) -> bool:
+    """Whether the session was unused for too long, or is too old (SES-06)."""
+    lifetimes = settings().lifetimes
+    idle_end = one.last_seen_at + min(idle, lifetimes.session_idle)
+    absolute_end = one.created_at + min(longest, lifetimes.session_max)
+    return clock.now() >= min(idle_end, absolute_end)
 
 
 def is_due(one: LiveSession) -> bool:
@@ -108,22 +143,50 @@ def is_due(one: LiveSession) -> bool:
     return clock.now() - one.last_seen_at > SEEN
 
 
-def end(session_id: str, *, because: str, by: Actor) -> None:
-    """End a session for good; twice changes nothing. What hangs on it is superseded."""
-    row = database.session().get_one(BrowserSession, session_id)
-    if row.ended_at is not None:
-        return
-    row.ended_at, row.ended_because = clock.now(), because
-    losses.record("session", sid=row.id)
-    trail.record("session.ended", by=by, subject=row.id, after={"person": row.user_id, "because": because})
+def touch(one: LiveSession) -> None:
+    """Note that the session was used; at most once a minute that is a write, and the caller opens it only then.
+
+    What has ended meanwhile stays ended, and the last use never goes back.
+    """
+    now = clock.now()
+    used = update(BrowserSession).where(
+        BrowserSession.id == one.id, BrowserSession.ended_at.is_(None), BrowserSession.last_seen_at < now
+    )
+    database.session().execute(used.values(last_seen_at=now))
+
+
+# Ending
+
+
+def end(session_id: str, *, because: str, by: Actor) -> bool:
+    """End a session for good; whether it was this call that did. What hangs on it is superseded.
+
+    `because`: `signed_out`, `revoked`, `expired`, `password_changed`, `disabled`. Raises `NotFound`.
+    """
+    row = database.session().get(BrowserSession, session_id)
+    if row is None:
+        raise NotFound(ABSENT)
+    ending = update(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
+    ended = database.session().execute(ending.values(ended_at=clock.now(), ended_because=because))
+    if not ended.rowcount:  # type: ignore[attr-defined]
+        return False
+    losses.record("session", sid=session_id)
+    trail.record("session.ended", by=by, subject=session_id, after={"person": row.user_id, "because": because})
+    return True
 
 
 def end_all_of(user_id: str, *, because: str, by: Actor, but: str = "") -> int:
     """End every session of a person, but the one with the id `but`; how many ended."""
-    ending = [row.id for row in _rows(BrowserSession.user_id == user_id) if row.id != but]
-    for session_id in ending:
-        end(session_id, because=because, by=by)
-    return len(ending)
+    ids = [one.id for one in _found(BrowserSession.user_id == user_id) if one.id != but]
+    return sum(end(session_id, because=because, by=by) for session_id in ids)
+
+
+def end_with(user: User, by: Actor) -> None:
+    """End the sessions of a person who is being disabled: enabling brings none of them back (SES-07)."""
+    end_all_of(user.id, because="disabled", by=by)
+
+
+# Known devices
 
 
 def is_known(browser: Browser | None, user_id: str) -> bool:
@@ -131,36 +194,46 @@ def is_known(browser: Browser | None, user_id: str) -> bool:
     return browser is not None and database.session().get(KnownDevice, (browser.id, user_id)) is not None
 
 
-def _remember(browser: Browser, user_id: str) -> None:
-    known = database.session().get(KnownDevice, (browser.id, user_id))
+def forget(user: User, by: Actor) -> None:
+    """Forget the devices of a person who is being deleted."""
+    database.session().execute(delete(KnownDevice).where(KnownDevice.user_id == user.id))
+
+
+def _remember(browser_id: str, user_id: str) -> None:
+    known = database.session().get(KnownDevice, (browser_id, user_id))
     if known is None:
-        database.session().add(KnownDevice(browser_id=browser.id, user_id=user_id))
+        database.session().add(KnownDevice(browser_id=browser_id, user_id=user_id))
     else:
         known.last_seen_at = clock.now()
-
-
-def _row(browser_id: str, user_id: str) -> BrowserSession | None:
-    """The session to step up: a live one, still usable; one that has run out is ended, and another begun."""
-    for row in _rows(BrowserSession.browser_id == browser_id, BrowserSession.user_id == user_id):
-        if is_usable(_live(row)):
-            return row
-        end(row.id, because="expired", by=SYSTEM)
     database.session().flush()
-    return None
 
 
-def _rows(*conditions: ColumnElement[bool]) -> Sequence[BrowserSession]:
-    statement = select(BrowserSession).where(BrowserSession.ended_at.is_(None), *conditions)
-    return database.session().scalars(statement.order_by(BrowserSession.last_seen_at.desc())).all()
+# Rows
 
 
-def _live(row: BrowserSession) -> LiveSession:
-    proofs = select(SessionProof).where(SessionProof.session_id == row.id).order_by(SessionProof.at)
-    return LiveSession(
-        row.id,
-        row.browser_id,
-        row.user_id,
-        row.created_at,
-        row.last_seen_at,
-        tuple(Proof(one.method, one.at, one.vouched_by) for one in database.session().scalars(proofs)),
-    )
+def _usable(found: Sequence[LiveSession]) -> list[LiveSession]:
+    disabled = lifecycle.disabled_among(sorted({one.user_id for one in found})) if found else frozenset()
+    return [one for one in found if one.user_id not in disabled and not has_run_out(one)]
+
+
+def _found(*conditions: ColumnElement[bool]) -> list[LiveSession]:
+    """The sessions that nobody has ended, the latest used first; two statements."""
+    wanted = select(
+        BrowserSession.id,
+        BrowserSession.browser_id,
+        BrowserSession.user_id,
+        BrowserSession.created_at,
+        BrowserSession.last_seen_at,
+    ).where(BrowserSession.ended_at.is_(None), *conditions)
+    latest_first = wanted.order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id.desc())
+    rows = database.session().execute(latest_first).all()
+    proofs = _proofs([row.id for row in rows])
+    return [LiveSession(*row, tuple(proofs[row.id])) for row in rows]
+
+
+def _proofs(session_ids: Sequence[str]) -> dict[str, list[Proof]]:
+    found: dict[str, list[Proof]] = defaultdict(list)
+    wanted = select(SessionProof).where(SessionProof.session_id.in_(session_ids))
+    for row in database.session().scalars(wanted.order_by(SessionProof.at, SessionProof.id)) if session_ids else ():
+        found[row.session_id].append(Proof(row.method, row.at, row.vouched_by))
+    return found
