@@ -18,7 +18,7 @@ class Password(Model):
 
 
 class GuessCount(Model):
-    """How many proofs failed in a row under a key (who, from where), and until when the next one waits."""
+    """How many proofs failed under a key (who, from where), and until when the next one waits; see `guesses`."""
 
     __tablename__ = "guess_counts"
     __table_args__ = (Index("ix_guess_counts_last_at", "last_at"),)
