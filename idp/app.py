@@ -14,6 +14,8 @@ import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, declaration
 from idp.credentials import passwords
+from idp.login import views as login
+from idp.me import views as me
 from idp.organizations import memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
@@ -75,3 +77,5 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)
     lifecycle.before_deleting(passwords.forget)
+    login.init(app)
+    me.init(app)

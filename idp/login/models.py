@@ -12,7 +12,8 @@ class Transaction(Model):
 
     `identifier`: as typed, in normal form; `user_id`: whom it names, if anybody (nothing that the browser sees tells).
     `demand_json`: what whoever sent the browser here wants (`demands.Demand`); `return_to`: a path of our own origin.
-    `proofs_json`: a list of {method, at}. Settled once: `done` or `cancelled`.
+    `proofs_json`: a list of {method, at}, until they are enough for the session `session_id`. `failure`: why the page
+    is shown again. Settled once: `done` or `cancelled`.
     """
 
     __tablename__ = "login_transactions"
@@ -30,6 +31,8 @@ class Transaction(Model):
     identifier: Mapped[str] = mapped_column(default="")
     user_id: Mapped[str | None]
     proofs_json: Mapped[str] = mapped_column(default="[]")
+    session_id: Mapped[str | None]
+    failure: Mapped[str] = mapped_column(default="")
     organization_id: Mapped[str | None]
     account_id: Mapped[str | None]
     created_at: Mapped[int] = mapped_column(default=clock.now)

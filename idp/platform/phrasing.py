@@ -110,6 +110,7 @@ def _page(refusal: Refusal, status: int | None = None, *, retryable: bool = Fals
         remedy=_(refusal.remedy),
         grave=refusal.status >= 500,
         retryable=retryable and status is None and refusal.status >= 500,
+        restart=getattr(refusal, "start", None) if status is None else None,
         start=_start(),
         reference=correlation.current().request_id,
         at=clock.now(),

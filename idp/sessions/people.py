@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
@@ -63,7 +63,8 @@ def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> t
     known = _to_step_up(browser.id, user_id)
     session_id = _begin(browser.id, user_id) if known is None else known.id
     _add(session_id, proofs)
-    _use(session_id)
+    (opened,) = _found(BrowserSession.id == session_id)
+    come_forward(opened)
     _remember(browser.id, user_id)
     token = browsers.renew(browser)
     event = "session.opened" if known is None else "session.stepped_up"
@@ -93,12 +94,6 @@ def _add(session_id: str, proofs: Iterable[Proof]) -> None:
     database.session().add_all(
         SessionProof(session_id=session_id, method=one.method, at=one.at, vouched_by=one.vouched_by) for one in proofs
     )
-
-
-def _use(session_id: str) -> None:
-    row = database.session().get_one(BrowserSession, session_id)
-    row.last_seen_at = clock.now()
-    database.session().flush()
 
 
 # Being signed in
@@ -153,6 +148,14 @@ def touch(one: LiveSession) -> None:
         BrowserSession.id == one.id, BrowserSession.ended_at.is_(None), BrowserSession.last_seen_at < now
     )
     database.session().execute(used.values(last_seen_at=now))
+
+
+def come_forward(one: LiveSession) -> None:
+    """Let the browser act for the person of this session from now on: of several in it, the last one used counts."""
+    others = select(func.max(BrowserSession.last_seen_at)).where(BrowserSession.browser_id == one.browser_id)
+    latest = max(clock.now(), (database.session().scalar(others) or 0) + 1)
+    mine = update(BrowserSession).where(BrowserSession.id == one.id, BrowserSession.ended_at.is_(None))
+    database.session().execute(mine.values(last_seen_at=latest))
 
 
 # Ending

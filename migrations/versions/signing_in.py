@@ -59,6 +59,8 @@ def upgrade() -> None:
         sa.Column("identifier", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=True),
         sa.Column("proofs_json", sa.Text(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=True),
+        sa.Column("failure", sa.Text(), nullable=False),
         sa.Column("organization_id", sa.Text(), nullable=True),
         sa.Column("account_id", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
