@@ -9,6 +9,7 @@ from idp.cli import naming, output
 from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
 from idp.credentials import passwords
+from idp.organizations import choices
 from idp.platform import database
 from idp.platform.errors import Conflict, Invalid
 from idp.sessions import people
@@ -50,7 +51,7 @@ def create(
 ) -> Json:
     """Make a person; one who is so already stays. USERNAME may be left out for the address or the id."""
     wanted = UserSettings(username, _claims(said))
-    hashed = _hashed(password_stdin, password_hash_stdin)
+    hashed = _hashed(password_stdin, password_hash_stdin, passwords.about(wanted, [email]))
     by = operator()
     with database.writing():
         person = _known(user_id, username or email)
@@ -124,8 +125,9 @@ def update(
 @_password_hash
 def set_password(name: str, password_stdin: bool, password_hash_stdin: bool) -> Json:
     """Set the password that stands on standard input; whoever is signed in with the old one is signed out."""
-    person_id = users.named(name).id
-    hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin)
+    person = users.named(name)
+    person_id = person.id
+    hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin, _about(person))
     with database.writing():
         passwords.store(person_id, hashed, by=operator())
         people.end_all_of(person_id, because="password_changed", by=operator())
@@ -202,12 +204,19 @@ def _value(text: str) -> claims.Json:
     return text
 
 
-def _hashed(from_password: bool, from_hash: bool) -> str:
+def _about(person: User) -> passwords.About:
+    """What guessers of the person's password know."""
+    held = [address.address for address in addresses.of(person.id)]
+    organizations = [name for one in choices.organizations_of(person.id) for name in (one.name, one.slug)]
+    return passwords.about(users.settings_of(person), held, organizations)
+
+
+def _hashed(from_password: bool, from_hash: bool, about: passwords.About) -> str:
     if from_password and from_hash:
         raise Invalid("standard input holds either a password or a hash")
     if from_hash:
         return passwords.imported(from_stdin("a password hash"))
-    return passwords.hash(from_stdin("a password")) if from_password else ""
+    return passwords.hash(from_stdin("a password"), about) if from_password else ""
 
 
 def _known(user_id: str, name: str) -> User | None:

@@ -4,6 +4,7 @@ A password is compared in Unicode NFC, so that one spelling opens what the other
 """
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,15 +12,20 @@ from sqlalchemy import select, update
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.credentials import hashing, phc
+from idp.credentials import guessable, hashing, phc
 from idp.credentials.models import Password
 from idp.platform import clock, database
 from idp.platform.errors import Invalid
+from idp.platform.pages import PRODUCT
 from idp.users.locks import lock
 from idp.users.models import User
+from idp.users.users import UserSettings
 
 SHORTEST = 15
 """Characters that a password has at least (PWD-01)."""
+
+SHORTEST_OF_TWO = 8
+"""The same where the password never proves anything without a second factor."""
 
 LONGEST = 1_024
 """Characters that a password has at most: what is longer is refused before anything is computed."""
@@ -81,24 +87,77 @@ def store_rehash(verdict: Verdict) -> None:
         database.session().execute(same.values(hash=verdict.new_hash))
 
 
-def hash(plaintext: str) -> str:
+class NotAllowed(Invalid):
+    """A password that is too easy to guess; the message says why, and does not repeat it."""
+
+    code = "password_not_allowed"
+    title = "This password is too easy to guess"
+    remedy = "Choose another one, or let a password manager choose."
+
+
+@dataclass(frozen=True)
+class About:
+    """Whose password it is to be. `words`: what that person, their organizations and this product are called.
+
+    `has_second_factor`: one is active and required wherever the person goes, so that the password may be shorter.
+    """
+
+    words: tuple[str, ...] = ()
+    has_second_factor: bool = False
+
+    @property
+    def shortest(self) -> int:
+        """Characters that the password has at least."""
+        return SHORTEST_OF_TWO if self.has_second_factor else SHORTEST
+
+
+def about(wanted: UserSettings, addresses: Iterable[str], organizations: Iterable[str] = ()) -> About:
+    """What guessers know of a person with these settings and e-mail addresses, in organizations of these names."""
+    said = (str(wanted.claims[name]) for name in _NAMES if name in wanted.claims)
+    whole = [wanted.username, *addresses, *said, *organizations, PRODUCT]
+    mailboxes = [name.partition("@")[0] for name in whole if "@" in name]
+    pieces = [piece for name in whole if "@" not in name for piece in name.split()]
+    return About(tuple(dict.fromkeys([*whole, *mailboxes, *pieces])))
+
+
+_NAMES = ("name", "given_name", "middle_name", "family_name", "nickname", "preferred_username")
+
+
+def require_allowed(plaintext: str, about: About) -> None:
+    """Raise `Invalid` for what is no password, and `NotAllowed` for one that is too short or guessed early (PWD-03).
+
+    There are no rules of composition, and nothing that is allowed now has to be changed later (PWD-01).
+    """
+    text = normalised(plaintext)
+    if len(text) < about.shortest:
+        raise NotAllowed(f"a password has at least {about.shortest} characters", field="password")
+    if guessable.is_common(text):
+        listed = guessable.list_version()
+        raise NotAllowed(f"the password is common, or nearly so ({listed})", field="password")
+    if guessable.belongs_to(text, about.words) is not None:
+        raise NotAllowed(
+            "the password contains a name of yours, of an organization or of this product", field="password"
+        )
+
+
+def hash(plaintext: str, about: About) -> str:
     """The PHC string under which the password `plaintext` is stored (Argon2id, 19 MiB, two passes, one lane).
 
-    Takes tens of milliseconds, hence never inside a writing transaction. Raises `Invalid` for what is too short, too
-    long, or no text, and `hashing.TooBusy`.
+    Takes tens of milliseconds, hence never inside a writing transaction. Raises `Invalid` as `require_allowed` does,
+    and `hashing.TooBusy`.
     """
+    database.not_while_writing("hashing a password")
+    require_allowed(plaintext, about)
     return hashing.make(normalised(plaintext))
 
 
 def normalised(plaintext: str) -> str:
-    """`plaintext` in Unicode NFC. Raises `Invalid` as `hash` does; the message never repeats the password."""
+    """`plaintext` in Unicode NFC, not trimmed. Raises `Invalid` for what is too long or no text, unrepeated."""
     if len(plaintext) > LONGEST:
         raise Invalid(f"a password has at most {LONGEST} characters", field="password")
     text = _readable(plaintext)
     if text is None:
         raise Invalid("a password must be text without NUL characters", field="password")
-    if len(text) < SHORTEST:
-        raise Invalid(f"a password has at least {SHORTEST} characters", field="password")
     return text
 
 
