@@ -152,7 +152,9 @@ def touch(one: LiveSession) -> None:
 
 def come_forward(one: LiveSession) -> None:
     """Let the browser act for the person of this session from now on: of several in it, the last one used counts."""
-    others = select(func.max(BrowserSession.last_seen_at)).where(BrowserSession.browser_id == one.browser_id)
+    others = select(func.max(BrowserSession.last_seen_at)).where(
+        BrowserSession.browser_id == one.browser_id, BrowserSession.id != one.id
+    )
     latest = max(clock.now(), (database.session().scalar(others) or 0) + 1)
     mine = update(BrowserSession).where(BrowserSession.id == one.id, BrowserSession.ended_at.is_(None))
     database.session().execute(mine.values(last_seen_at=latest))
