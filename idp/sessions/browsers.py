@@ -25,6 +25,11 @@ def recognise(token: str | None) -> Browser | None:
     return database.session().scalars(statement).one_or_none()
 
 
+def carries(browser: Browser, token: str) -> bool:
+    """Whether `token` is the one in the cookie of `browser`, which is locked."""
+    return browser.token_digest == bearer.digest(token)
+
+
 def begin() -> tuple[Browser, str]:
     """A browser that was never seen before, and the token for its cookie."""
     token = bearer.mint()

@@ -100,8 +100,14 @@ def _add(session_id: str, proofs: Iterable[Proof]) -> None:
 
 
 def in_browser(browser: Browser | None) -> list[LiveSession]:
-    """Who is signed in in `browser` now, the latest first: within idle and absolute end, and not disabled."""
-    return [] if browser is None else _usable(_found(BrowserSession.browser_id == browser.id))
+    """Who is signed in in `browser` now, the latest first: within idle and absolute end, and not disabled.
+
+    Nobody, if the browser's cookie has changed since `browser` was read: who came with the old one sees nothing.
+    """
+    if browser is None:
+        return []
+    unchanged = select(Browser.id).where(Browser.id == browser.id, Browser.token_digest == browser.token_digest)
+    return _usable(_found(BrowserSession.browser_id.in_(unchanged)))
 
 
 def of_person(user_id: str) -> list[LiveSession]:

@@ -38,9 +38,22 @@ def current() -> Browser | None:
     """The browser that asks, if it is known."""
     if "browser" not in g:
         name = cookies.name_of(browsers.COOKIE, settings())
-        g.browser = browsers.recognise(cookies.read(request.headers.get("Cookie", ""), name))
+        g.cookie = cookies.read(request.headers.get("Cookie", ""), name)
+        g.browser = browsers.recognise(g.cookie)
     known: Browser | None = g.browser
     return known
+
+
+def locked() -> Browser:
+    """The browser that asks, begun now if it is not known, locked until the transaction ends. Inside `writing()`.
+
+    Raises `ForeignForm` when its cookie has changed since the request came in: whoever planted that cookie would else
+    be given the new one (SES-02).
+    """
+    browser = browsers.lock(known_or_new().id)
+    if not browsers.carries(browser, g.cookie):
+        raise ForeignForm
+    return browser
 
 
 def signed_in() -> LiveSession | None:
@@ -62,7 +75,7 @@ def known_or_new() -> Browser:
 
 def carry(browser: Browser, cookie: str) -> None:
     """Have the answer set the cookie of `browser`; said inside `writing()`, it goes out only if that commits."""
-    g.browser = browser
+    g.browser, g.cookie = browser, cookie
     g.pop("signed_in", None)
 
     @after_this_request

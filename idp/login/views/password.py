@@ -99,7 +99,7 @@ def _judge(attempt: Attempt, verdict: Verdict) -> tuple[SignIn, str]:
 
 def _sign_in(held: SignIn, user_id: str) -> tuple[SignIn, str]:
     """Open the session once nothing is left to prove, and choose what leaves no choice."""
-    known = browser.known_or_new()
+    known = browser.locked()
     if progress.step_of(held, known) not in (Step.SELECT, Step.DONE):
         return held, ""
     guesses.forgive(*_who(held), source=correlation.current().address, device=_device(held))

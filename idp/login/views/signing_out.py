@@ -30,7 +30,7 @@ def ask() -> ResponseReturnValue:
 def end() -> ResponseReturnValue:
     """End every session of this browser; its cookie changes with them."""
     with database.writing():
-        known = browsers.lock(browser.known_or_new().id)
+        known = browser.locked()
         for one in people.in_browser(known):
             people.end(one.id, because="signed_out", by=Actor("user", one.user_id))
         cookie = browsers.renew(known)
