@@ -90,6 +90,7 @@ EVENTS: dict[str, str] = {
     "signin.failed": "Somebody failed to prove who they are.",
     "signin.held_back": "Further attempts were held back for a time: too many had failed.",
     # operators
+    "setup.link.made": "A link was made by which the first operator can be.",
     "operator.added": "A person became an operator of the installation.",
     "operator.changed": "An operator's instance role was changed.",
     "operator.removed": "A person is no longer an operator.",

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "client": "idp.cli.client:client",
     "api": "idp.cli.api:api",
     "operator": "idp.cli.operator:operator",
+    "setup": "idp.cli.setup:setup",
     "session": "idp.cli.session:session",
     "keys": "idp.cli.keys:keys",
     "epoch": "idp.cli.epoch:epoch",

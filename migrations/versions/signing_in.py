@@ -114,8 +114,18 @@ def upgrade() -> None:
     with op.batch_alter_table("session_proofs", schema=None) as batch_op:
         batch_op.create_index("ix_session_proofs_session_id", ["session_id"], unique=False)
 
+    op.create_table(
+        "setup_links",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 'setup'", name=op.f("ck_setup_links_only_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_setup_links")),
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("setup_links")
     with op.batch_alter_table("session_proofs", schema=None) as batch_op:
         batch_op.drop_index("ix_session_proofs_session_id")
 
