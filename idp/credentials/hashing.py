@@ -24,7 +24,7 @@ WAITING = 8
 """Callers that may wait for their turn. Each holds one of the threads that serve pages."""
 
 PATIENCE = 1.5
-"""Seconds that a caller waits for the answer."""
+"""Seconds that a caller waits for their turn."""
 
 _NICENESS = 5
 
@@ -50,7 +50,6 @@ class Gate:
 
     def do(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """What `work` returns. Raises `TooBusy` when the queue is full or its turn does not come in time."""
-        database.not_while_writing("hashing a password")
         if not self._places.acquire(blocking=False):
             raise TooBusy
         doing = self._threads.submit(work, *args, **kwargs)
@@ -58,8 +57,9 @@ class Gate:
         try:
             return doing.result(self._patience)
         except TimeoutError:
-            doing.cancel()
-            raise TooBusy from None
+            if doing.cancel():
+                raise TooBusy from None
+        return doing.result()  # it had begun: on a slow machine people get in slowly, but in
 
     def _leave(self, _: Future[Result]) -> None:
         self._places.release()
@@ -67,11 +67,13 @@ class Gate:
 
 def make(text: str) -> str:
     """The PHC string under which the password `text` is stored. Never inside a writing transaction; see `Gate.do`."""
+    database.not_while_writing("hashing a password")
     return _gate().do(phc.make, text)
 
 
 def check(stored: str, text: str) -> bool:
     """Whether `stored` (a PHC string of any scheme we read) was made of `text`. As `make`."""
+    database.not_while_writing("checking a password")
     return _gate().do(phc.check, stored, text)
 
 

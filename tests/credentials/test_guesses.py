@@ -1,6 +1,5 @@
 """Guessing: counted before it is looked at, held back in three ways, forgotten in time."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -9,9 +8,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from idp.credentials import guesses
-from idp.credentials.guesses import ALLOWANCE, FREE_FOR_A_PERSON, FREE_IN_A_ROW, REFILL, WAITS, Reservation, TooMany
+from idp.credentials.guesses import ALLOWANCE, FREE_FOR_A_PERSON, FREE_IN_A_ROW, Reservation, TooMany
 from idp.credentials.models import GuessCount
-from idp.platform import clock, database
+from idp.platform import database
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 
