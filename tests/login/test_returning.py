@@ -1,6 +1,6 @@
 """The way back: a path of our own origin as browsers read it, or none."""
 
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import Flask
