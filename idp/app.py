@@ -7,16 +7,21 @@ import idp.clients.models
 import idp.credentials.models
 import idp.feed.models
 import idp.keys.models
+import idp.login.models
 import idp.organizations.models
 import idp.platform.jobs
+import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, declaration
 from idp.credentials import passwords
+from idp.login import views as login
+from idp.me import views as me
 from idp.organizations import memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
 from idp.platform.lane import Lane
 from idp.platform.settings import Settings, configure, settings
+from idp.sessions import people
 from idp.users import lifecycle
 
 
@@ -68,5 +73,9 @@ def start() -> None:
 def _open_rooms(app: Flask) -> None:
     """One line a room that serves anything, or that has to be told of the application or of another room."""
     lifecycle.before_disabling(ownership.require_owns_nothing)
+    lifecycle.before_disabling(people.end_with)
+    lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)
     lifecycle.before_deleting(passwords.forget)
+    login.init(app)
+    me.init(app)

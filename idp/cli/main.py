@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "client": "idp.cli.client:client",
     "api": "idp.cli.api:api",
     "operator": "idp.cli.operator:operator",
+    "setup": "idp.cli.setup:setup",
+    "session": "idp.cli.session:session",
     "keys": "idp.cli.keys:keys",
     "apply": "idp.cli.apply.command:apply",
     "export": "idp.cli.export:export",

@@ -9,8 +9,10 @@ from idp.cli import naming, output
 from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
 from idp.credentials import passwords
+from idp.organizations import choices
 from idp.platform import database
 from idp.platform.errors import Conflict, Invalid
+from idp.sessions import people
 from idp.users import addresses, claims, lifecycle, users
 from idp.users.models import Address, User
 from idp.users.users import UserSettings
@@ -51,7 +53,8 @@ def create(
     wanted = UserSettings(username, _claims(said))
     by = operator()
     known = _known(user_id, username or email)
-    hashed = _hashed(password_stdin, password_hash_stdin, passwords.stored(known.id) if known else "")
+    stored = passwords.stored(known.id) if known else ""
+    hashed = _hashed(password_stdin, password_hash_stdin, passwords.about(wanted, [email]), stored)
     with database.writing():
         person = _known(user_id, username or email)
         if person is None:
@@ -125,11 +128,13 @@ def update(
 @_password
 @_password_hash
 def set_password(name: str, password_stdin: bool, password_hash_stdin: bool) -> Json:
-    """Set the password that stands on standard input."""
-    person_id = users.named(name).id
-    hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin)
+    """Set the password that stands on standard input; whoever is signed in with the old one is signed out."""
+    person = users.named(name)
+    person_id = person.id
+    hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin, _about(person))
     with database.writing():
         passwords.store(person_id, hashed, by=operator())
+        people.end_all_of(person_id, because="password_changed", by=operator())
     return view(users.find(person_id))
 
 
@@ -203,7 +208,14 @@ def _value(text: str) -> claims.Json:
     return text
 
 
-def _hashed(from_password: bool, from_hash: bool, stored: str = "") -> str:
+def _about(person: User) -> passwords.About:
+    """What guessers of the person's password know."""
+    held = [address.address for address in addresses.of(person.id)]
+    organizations = [name for one in choices.organizations_of(person.id) for name in (one.name, one.slug)]
+    return passwords.about(users.settings_of(person), held, organizations)
+
+
+def _hashed(from_password: bool, from_hash: bool, about: passwords.About, stored: str = "") -> str:
     """The hash of what stands on standard input: the `stored` one, where that is of the same password."""
     if from_password and from_hash:
         raise Invalid("standard input holds either a password or a hash")
@@ -212,7 +224,7 @@ def _hashed(from_password: bool, from_hash: bool, stored: str = "") -> str:
     if not from_password:
         return ""
     plaintext = from_stdin("a password")
-    return stored if passwords.is_of(stored, plaintext) else passwords.hash(plaintext)
+    return stored if stored and passwords.is_of(stored, plaintext) else passwords.hash(plaintext, about)
 
 
 def _known(user_id: str, name: str) -> User | None:

@@ -18,10 +18,12 @@ from idp.audit.seal import Sealer
 from idp.cli import start
 from idp.cli.door import Command, create_app
 from idp.feed import positions
+from idp.login import transactions
 from idp.platform import database, jobs
 from idp.platform.jobs import Handler
 from idp.platform.rounds import Rounds
 from idp.platform.settings import Settings
+from idp.sessions import upkeep as old_sessions
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     # one line a kind of job
@@ -51,6 +53,9 @@ def _keys() -> bool:
 CHORES: Final = (
     Chore("feed clean-up", 60, partial(_in_batches, positions.clean_up)),
     Chore("job clean-up", 60, partial(_in_batches, jobs.clean_up)),
+    Chore("sign-in clean-up", 60, partial(_in_batches, transactions.clean_up)),
+    Chore("session clean-up", 60, partial(_in_batches, old_sessions.clean_up)),
+    Chore("browser clean-up", 60, partial(_in_batches, transactions.forget_browsers)),
     Chore("signing keys", 60, _keys),
 )
 

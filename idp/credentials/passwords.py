@@ -3,51 +3,169 @@
 A password is compared in Unicode NFC, so that one spelling opens what the other set (PWD-02); nothing is trimmed.
 """
 
-import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
-from argon2.low_level import Type
+from sqlalchemy import select, update
 
 from idp.audit import trail
 from idp.audit.trail import Actor
+from idp.credentials import guessable, hashing, phc
 from idp.credentials.models import Password
 from idp.platform import clock, database
 from idp.platform.errors import Invalid
+from idp.platform.pages import PRODUCT
 from idp.users.locks import lock
 from idp.users.models import User
+from idp.users.users import UserSettings
 
 SHORTEST = 15
 """Characters that a password has at least (PWD-01)."""
 
+SHORTEST_OF_TWO = 8
+"""The same where the password never proves anything without a second factor."""
+
 LONGEST = 1_024
 """Characters that a password has at most: what is longer is refused before anything is computed."""
 
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
+_NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$gtJt7di0K8r9vj6AL5WDFA$bs9Cq0tn949W5mx1vwSoECvHUKiKQd3Q1W8NaAfb0oM"
+"""A hash that nothing is known to open: what is checked for those who have none costs as much (LOG-01)."""
 
 
-def hash(plaintext: str) -> str:
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a password was right. If so: for the person `user_id`, against the hash `checked`.
+
+    `new_hash`: what is to be stored instead, because `checked` was not made as hashes are made today (PWD-05).
+    """
+
+    is_right: bool
+    user_id: str = ""
+    checked: str = ""
+    new_hash: str = ""
+
+    WRONG: ClassVar["Verdict"]
+
+
+Verdict.WRONG = Verdict(False)
+
+
+def verify(user_id: str | None, plaintext: str) -> Verdict:
+    """Whether `plaintext` is the password of the person `user_id`.
+
+    Nobody (`None`), and a person without a password, cost as much as anybody else and are `Verdict.WRONG`; so is what
+    nobody's password can be (NUL, too long), which is never hashed (PWD-02). Call it outside of
+    `database.writing()`, then open that, ask `is_current`, and `store_rehash`. Raises `hashing.TooBusy`.
+    """
+    text = _readable(plaintext)
+    if text is None:
+        return Verdict.WRONG
+    stored = database.session().scalar(select(Password.hash).where(Password.user_id == (user_id or "")))
+    is_right = hashing.check(stored or _NOBODYS, text)
+    if user_id is None or stored is None or not is_right:
+        return Verdict.WRONG
+    return Verdict(True, user_id, stored, "" if phc.is_ours(stored) else hashing.make(text))
+
+
+def is_current(verdict: Verdict) -> bool:
+    """Whether the password that `verify` found right is still the person's, who is locked. Inside `writing()`."""
+    lock(verdict.user_id)
+    current = database.session().get(Password, verdict.user_id, populate_existing=True)
+    return verdict.is_right and current is not None and current.hash == verdict.checked
+
+
+def store_rehash(verdict: Verdict) -> None:
+    """Store the hash that is due, if one is, and the password was not changed meanwhile. Inside `writing()`.
+
+    The password stays the same one, so the trail says nothing.
+    """
+    if verdict.new_hash:
+        same = update(Password).where(Password.user_id == verdict.user_id, Password.hash == verdict.checked)
+        database.session().execute(same.values(hash=verdict.new_hash))
+
+
+class NotAllowed(Invalid):
+    """A password that is too easy to guess; the message says why, and does not repeat it."""
+
+    code = "password_not_allowed"
+    title = "This password is too easy to guess"
+    remedy = "Choose another one, or let a password manager choose."
+
+
+@dataclass(frozen=True)
+class About:
+    """Whose password it is to be. `words`: what that person, their organizations and this product are called.
+
+    `has_second_factor`: one is active and required wherever the person goes, so that the password may be shorter.
+    """
+
+    words: tuple[str, ...] = ()
+    has_second_factor: bool = False
+
+    @property
+    def shortest(self) -> int:
+        """Characters that the password has at least."""
+        return SHORTEST_OF_TWO if self.has_second_factor else SHORTEST
+
+
+def about(wanted: UserSettings, addresses: Iterable[str], organizations: Iterable[str] = ()) -> About:
+    """What guessers know of a person with these settings and e-mail addresses, in organizations of these names."""
+    said = (str(wanted.claims[name]) for name in _NAMES if name in wanted.claims)
+    whole = [wanted.username, *addresses, *said, *organizations, PRODUCT]
+    mailboxes = [name.partition("@")[0] for name in whole if "@" in name]
+    pieces = [piece for name in whole if "@" not in name for piece in name.split()]
+    return About(tuple(dict.fromkeys([*whole, *mailboxes, *pieces])))
+
+
+_NAMES = ("name", "given_name", "middle_name", "family_name", "nickname", "preferred_username")
+
+
+def require_allowed(plaintext: str, about: About) -> None:
+    """Raise `Invalid` for what is no password, and `NotAllowed` for one that is too short or guessed early (PWD-03).
+
+    There are no rules of composition, and nothing that is allowed now has to be changed later (PWD-01).
+    """
+    text = normalised(plaintext)
+    if len(text) < about.shortest:
+        raise NotAllowed(f"a password has at least {about.shortest} characters", field="password")
+    if guessable.is_common(text):
+        listed = guessable.list_version()
+        raise NotAllowed(f"the password is common, or nearly so ({listed})", field="password")
+    if guessable.belongs_to(text, about.words) is not None:
+        raise NotAllowed(
+            "the password contains a name of yours, of an organization or of this product", field="password"
+        )
+
+
+def hash(plaintext: str, about: About) -> str:
     """The PHC string under which the password `plaintext` is stored (Argon2id, 19 MiB, two passes, one lane).
 
-    Takes tens of milliseconds, hence never inside a writing transaction. Raises `Invalid` for what is too short, too
-    long, or no text.
+    Takes tens of milliseconds, hence never inside a writing transaction. Raises `Invalid` as `require_allowed` does,
+    and `hashing.TooBusy`.
     """
     database.not_while_writing("hashing a password")
-    return _HASHER.hash(normalised(plaintext))
+    require_allowed(plaintext, about)
+    return hashing.make(normalised(plaintext))
 
 
 def normalised(plaintext: str) -> str:
-    """`plaintext` in Unicode NFC. Raises `Invalid` as `hash` does; the message never repeats the password."""
+    """`plaintext` in Unicode NFC, not trimmed. Raises `Invalid` for what is too long or no text, unrepeated."""
     if len(plaintext) > LONGEST:
         raise Invalid(f"a password has at most {LONGEST} characters", field="password")
-    text = unicodedata.normalize("NFC", plaintext)
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    text = _readable(plaintext)
+    if text is None:
         raise Invalid("a password must be text without NUL characters", field="password")
-    if len(text) < SHORTEST:
-        raise Invalid(f"a password has at least {SHORTEST} characters", field="password")
     return text
+
+
+def _readable(plaintext: str) -> str | None:
+    """`plaintext` in Unicode NFC, or `None` for what can be nobody's password: too long, NUL, half a character."""
+    if len(plaintext) > LONGEST:
+        return None
+    text = unicodedata.normalize("NFC", plaintext)
+    return None if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text) else text
 
 
 def is_of(hashed: str, plaintext: str) -> bool:
@@ -56,30 +174,15 @@ def is_of(hashed: str, plaintext: str) -> bool:
     For whoever would store a password only if it is another one; signing in asks more. As slow as `hash`.
     """
     database.not_while_writing("checking a password")
-    if not hashed.startswith("$argon2id$") or _HASHER.check_needs_rehash(hashed):
-        return False
-    try:
-        return _HASHER.verify(hashed, normalised(plaintext))
-    except VerifyMismatchError:
-        return False
+    return phc.is_ours(hashed) and hashing.check(hashed, normalised(plaintext))
 
 
-def imported(phc: str) -> str:
-    """`phc`, the hash of a password that was made elsewhere: a PHC string of argon2id, bcrypt, scrypt or PBKDF2.
+def imported(hashed: str) -> str:
+    """`hashed`, made elsewhere: a PHC string of argon2id, bcrypt, scrypt or PBKDF2; hashed anew at its first use.
 
-    Raises `Invalid` for anything else, and for parameters that would cost more than this house spends on a sign-in:
-    a file must not plant a hash that takes 10 GB to check.
+    Raises `Invalid` as `phc.accepted` does.
     """
-    for shape, affordable in _SCHEMES:
-        found = shape.fullmatch(phc)
-        if found and affordable(found):
-            return phc
-        if found:
-            raise Invalid("the parameters of the password hash are out of bounds", field="password_hash")
-    raise Invalid(
-        "a password hash is a PHC string of argon2id, bcrypt, scrypt or pbkdf2 (sha1, sha256, sha512)",
-        field="password_hash",
-    )
+    return phc.accepted(hashed)
 
 
 def store(user_id: str, hashed: str, *, by: Actor) -> None:
@@ -113,47 +216,3 @@ def stored(user_id: str) -> str:
 def forget(user: User, by: Actor) -> None:
     """A step of `lifecycle.before_deleting`: a deleted person leaves no password."""
     remove(user.id, by=by)
-
-
-# Hashes from elsewhere
-
-
-_SALT = r"\$(?P<salt>[A-Za-z0-9+/.]{11,86})"
-_HASH = r"\$(?P<hash>[A-Za-z0-9+/.]{22,86})"
-_MEMORY = 256 * 1024 * 1024
-"""Bytes that checking one password may take."""
-
-
-def _argon2_is_affordable(found: re.Match[str]) -> bool:
-    memory, passes, lanes = int(found["m"]), int(found["t"]), int(found["p"])
-    return 8 * lanes <= memory <= _MEMORY // 1024 and passes >= 1 and memory * passes <= 2**20 and 1 <= lanes <= 16
-
-
-def _bcrypt_is_affordable(found: re.Match[str]) -> bool:
-    return 4 <= int(found["cost"]) <= 14
-
-
-def _scrypt_is_affordable(found: re.Match[str]) -> bool:
-    log_n, block, lanes = int(found["ln"]), int(found["r"]), int(found["p"])
-    return 1 <= log_n <= 20 and 1 <= block <= 32 and 1 <= lanes <= 16 and 128 * block * lanes * 2**log_n <= _MEMORY
-
-
-def _pbkdf2_is_affordable(found: re.Match[str]) -> bool:
-    return 1_000 <= int(found["i"]) <= 2_000_000
-
-
-_SCHEMES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
-    (
-        re.compile(r"\$argon2id\$v=19\$m=(?P<m>[0-9]{1,9}),t=(?P<t>[0-9]{1,9}),p=(?P<p>[0-9]{1,9})" + _SALT + _HASH),
-        _argon2_is_affordable,
-    ),
-    (re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}"), _bcrypt_is_affordable),
-    (
-        re.compile(r"\$scrypt\$ln=(?P<ln>[0-9]{1,3}),r=(?P<r>[0-9]{1,9}),p=(?P<p>[0-9]{1,9})" + _SALT + _HASH),
-        _scrypt_is_affordable,
-    ),
-    (
-        re.compile(r"\$pbkdf2(-sha(1|256|512))?\$(i=)?(?P<i>[0-9]{1,9})(,l=[0-9]{1,3})?" + _SALT + _HASH),
-        _pbkdf2_is_affordable,
-    ),
-)

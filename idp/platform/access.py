@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 from flask import Flask
 
-View = TypeVar("View", bound=Callable[..., Any])
+AnyView = Callable[..., Any]
+View = TypeVar("View", bound=AnyView)
 
 PUBLIC = "public"
 """The need of a view that anybody may call: it shows nothing but what everybody may know."""
 
 _MARK = "canopy_needs"
+_PROGRAMS = "canopy_for_programs"
 
 
 class Undeclared(Exception):
@@ -31,7 +33,18 @@ def public(view: View) -> View:
     return declare(view, PUBLIC)
 
 
-def needs_of(view: Callable[..., Any]) -> str | None:
+def for_programs(view: View) -> View:
+    """Note that programs call `view`, with credentials of their own: there no cookie counts, and no form of ours."""
+    setattr(view, _PROGRAMS, True)
+    return view
+
+
+def is_for_programs(view: AnyView) -> bool:
+    """Whether `for_programs` was said of `view`. Of every other view it is believed that a browser calls it."""
+    return bool(getattr(view, _PROGRAMS, False))
+
+
+def needs_of(view: AnyView) -> str | None:
     """What `view` declares, or `None` when it does not."""
     needs: str | None = getattr(view, _MARK, None)
     return needs

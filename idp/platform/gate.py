@@ -142,7 +142,8 @@ class Gate:
         """Answer one request, whatever happens to it."""
         started = clock.monotonic()
         with correlation.working_for(self._origin(environ)) as origin, i18n.speaking(self._wish(environ)):
-            reply = _Reply(start_response, (*self._headers, ("X-Request-Id", origin.request_id)), self._settings)
+            headers = (*self._headers, ("X-Request-Id", origin.request_id))
+            reply = _Reply(start_response, headers, self._settings, environ["REQUEST_METHOD"])
             try:
                 with self._app.app_context():
                     body = self._pass(environ, reply)
@@ -206,11 +207,12 @@ class _Reply:
     """WSGI's `start_response` that adds what every answer carries, and remembers the status."""
 
     def __init__(
-        self, start_response: "StartResponse", headers: tuple[tuple[str, str], ...], settings: Settings
+        self, start_response: "StartResponse", headers: tuple[tuple[str, str], ...], settings: Settings, method: str
     ) -> None:
         self._start = start_response
         self._headers = headers
         self._settings = settings
+        self._is_asked = method == "GET"
         self.status = 0
 
     def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -222,9 +224,9 @@ class _Reply:
         return self._start(status, sent, *(() if exc_info is None else (exc_info,)))
 
     def _language(self, content_type: str) -> str | None:
-        """A language that was chosen on one of our pages stays chosen."""
+        """A language that was chosen on one of our pages stays chosen; a POST may come from anywhere (SES-03)."""
         chosen = i18n.wish().named
-        if not chosen or not content_type.startswith("text/html"):
+        if not chosen or not self._is_asked or not content_type.startswith("text/html"):
             return None
         return cookies.written("locale", chosen, self._settings, max_age=LANGUAGE_COOKIE_AGE)
 

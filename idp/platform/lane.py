@@ -95,6 +95,7 @@ def mount(
     """Serve `rule` at `path`; it declares what it needs as every view does (`access`)."""
     endpoint = Endpoint(rule, methods, phrase)
 
+    @access.for_programs
     def view(**_: str) -> Response:
         return response(endpoint(Call.of(request.environ)))
 

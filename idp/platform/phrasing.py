@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 
-from flask import current_app
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import parse_accept_header
@@ -110,7 +109,7 @@ def _page(refusal: Refusal, status: int | None = None, *, retryable: bool = Fals
         remedy=_(refusal.remedy),
         grave=refusal.status >= 500,
         retryable=retryable and status is None and refusal.status >= 500,
-        start=_start(),
+        restart=getattr(refusal, "start", None) if status is None else None,
         reference=correlation.current().request_id,
         at=clock.now(),
         facts=_facts(refusal, particulars),
@@ -138,11 +137,6 @@ def _who(refusal: Refusal) -> str:
     if isinstance(refusal, Forbidden):
         return _("An administrator of your organization.")
     return _("You. If it comes back at once: the developer of the application that sent you here.")
-
-
-def _start() -> str | None:
-    """The path of the start page, once there is one."""
-    return "/" if any(rule.rule == "/" for rule in current_app.url_map.iter_rules()) else None
 
 
 def _headers(refusal: Refusal) -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,15 @@ from idp.platform.settings import Settings
 NO_STORE = ("Cache-Control", "no-store")
 
 
-def content_security_policy(form_action: Sequence[str] = ()) -> str:
-    """The policy of a page; `form_action`: origins or schemes beside our own that its forms may lead to."""
+def content_security_policy(form_action: Sequence[str] = (), *, nonce: str = "") -> str:
+    """The policy of a page; `form_action`: origins or schemes beside our own that its forms may lead to.
+
+    `nonce`: what scripts of the page carry; without it there are none.
+    """
     targets = " ".join(("'self'", *form_action))
+    scripts = f"script-src 'nonce-{nonce}'; " if nonce else ""
     return (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         f"form-action {targets}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
     )
 

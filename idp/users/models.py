@@ -68,3 +68,14 @@ class Operator(Period, Model):
     id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.edge)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     instance_role: Mapped[str] = mapped_column(default="admin")
+
+
+class SetupLink(Model):
+    """The link by which the first operator is made: one row at most, gone once it was used."""
+
+    __tablename__ = "setup_links"
+    __table_args__ = (CheckConstraint("id = 'setup'", name="only_one"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    token_digest: Mapped[bytes]
+    expires_at: Mapped[int]

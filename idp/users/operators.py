@@ -9,6 +9,7 @@ from idp.audit.trail import Actor
 from idp.feed import losses
 from idp.platform import database
 from idp.platform.errors import Invalid
+from idp.users import first_run
 from idp.users.locks import lock
 from idp.users.models import Operator, User
 
@@ -39,6 +40,7 @@ def add(user: User, role: str = "admin", *, by: Actor) -> None:
         return
     before = _end(current)
     database.session().add(Operator(user_id=user.id, instance_role=role))
+    first_run.close_door()
     event = "operator.changed" if before else "operator.added"
     trail.record(event, by=by, subject=user.id, before=before, after={"role": role})
 

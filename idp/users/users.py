@@ -114,6 +114,13 @@ def find(user_id: str) -> User:
     return user
 
 
+def display_name(user: User) -> str:
+    """What people call the person: the claims `name`, or given and family name, else the username."""
+    said = claims.load(user.claims)
+    parts = [said.get("name")] if said.get("name") else [said.get("given_name"), said.get("family_name")]
+    return " ".join(str(part) for part in parts if part) or user.username
+
+
 def by_username(text: str) -> User | None:
     """The person with the username `text`, compared in its normal form."""
     key = names.username_key(text)

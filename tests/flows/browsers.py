@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from idp.platform import database, schema
 from tests.platform import sites
 
 _QUIET = (
@@ -57,11 +58,18 @@ class Visitor:
 
 
 @contextlib.contextmanager
-def visitor(folder: Path) -> Iterator[Visitor]:
-    """A visitor of a provider under development rules, with an empty database in `folder`."""
+def visitor(folder: Path, prepare: Callable[[], None] = lambda: None, **given: object) -> Iterator[Visitor]:
+    """A visitor of a provider under development rules, with a database in `folder` that holds what `prepare` makes.
+
+    `given`: settings of the provider.
+    """
     with socket.create_server(("localhost", 0)) as reserved:
         port = reserved.getsockname()[1]
-    with sites.site(folder, issuer=f"http://localhost:{port}", rules="development") as site:
+    with sites.site(folder, issuer=f"http://localhost:{port}", rules="development", **given) as site:
+        with site.app.app_context():
+            schema.upgrade()
+            prepare()
+            database.db.session.remove()
         server = make_server("localhost", port, site.app, threaded=True, request_handler=_Silent)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

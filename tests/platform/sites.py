@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from idp.app import create_app
 from idp.platform import database, lane
-from idp.platform.access import public
+from idp.platform.access import for_programs, public
 from idp.platform.calls import Answer, Call
 from idp.platform.errors import Conflict, Invalid
 from idp.platform.logging import _Handler
@@ -69,10 +69,12 @@ def _add_doors(site: Site) -> None:
         raise Invalid("is not a name", field="name")
 
     @public
+    @for_programs
     def form() -> Response:
         return jsonify(list(request.form.items(multi=True)))
 
     @public
+    @for_programs
     def body() -> Response:
         return jsonify(request.get_json())
 

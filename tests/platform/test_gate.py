@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idp.platform import correlation, gate
+from idp.platform import correlation, gate, schema
 from idp.platform.forms import BODY_LIMIT, FIELD_LIMIT
 from tests.platform import sites
 from tests.platform.sites import PAGE, PROGRAM, Site
@@ -335,6 +335,8 @@ TYPES = st.sampled_from(
 def test_no_request_makes_any_route_fail(
     site: Site, method: str, rest: str, query: str, headers: dict[str, str], content_type: str, body: bytes
 ) -> None:
+    with site.app.app_context():
+        schema.upgrade()
     environ = {f"HTTP_{name}": value for name, value in headers.items()} | {"CONTENT_TYPE": content_type}
     failing = ("/probe/boom", "/probe/away", "/api/boom", "/readyz")
     routes = [rule.rule for rule in site.app.url_map.iter_rules() if rule.rule not in failing]

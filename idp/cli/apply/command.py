@@ -47,7 +47,7 @@ def draw(wanted: WantedFile) -> Plan:
     """What would be done. Nothing is written, and no password is hashed. Raises `FileRefused`."""
     now = present.read(plan.asked(wanted))
     people = People(wanted.users, now.people, Faults())
-    return plan.draw(wanted, now, passwords.prepare(people.pairs, lambda _: _NOT_HASHED, _quietly))
+    return plan.draw(wanted, now, passwords.prepare(people.pairs, lambda *_: _NOT_HASHED, _quietly))
 
 
 def run(wanted: WantedFile, by: Actor | None = None) -> Plan:

@@ -6,6 +6,7 @@ from idp.cli.apply import parse_holdings
 from idp.cli.apply.document import Mapping, Node
 from idp.cli.apply.fields import Fields, json
 from idp.cli.apply.parse_organizations import is_absent
+from idp.cli.apply.passwords import about
 from idp.cli.apply.places import Place
 from idp.cli.apply.wanted import Json, Said, Secret, WantedAddress, WantedMembership, WantedOperator, WantedUser
 from idp.credentials import passwords
@@ -19,12 +20,12 @@ def read(fields: Fields) -> WantedUser:
     addresses = _addresses(fields)
     if not (fields.says("id") or fields.says("username") or fields.says("email")):
         fields.faults.add(fields.place, "expected a username, an email or an id")
-    password = _secret(fields, "password", passwords.normalised)
+    password = fields.secret("password")
     password_hash = _secret(fields, "password_hash", passwords.imported)
     if password and password_hash:
         fields.faults.add(password_hash.place, "expected either password or password_hash")
     fields.not_yet("totp_secret", "recovery_codes")
-    return WantedUser(
+    wanted = WantedUser(
         place=fields.place,
         id=fields.text("id") or "",
         username=fields.text("username") or "",
@@ -36,6 +37,8 @@ def read(fields: Fields) -> WantedUser:
         is_absent=is_absent(fields),
         claims=_claims(fields),
     )
+    _require_allowed(wanted, fields)
+    return wanted
 
 
 def read_operator(node: Node, place: Place, fields: Fields) -> WantedOperator:
@@ -61,6 +64,16 @@ def _secret(fields: Fields, name: str, check: Callable[[str], str]) -> Secret | 
     except Invalid as refusal:
         fields.faults.add(fields.place.of(name), refusal.message)
     return secret
+
+
+def _require_allowed(wanted: WantedUser, fields: Fields) -> None:
+    """A plain password satisfies the policy, about this person."""
+    if wanted.password is None or wanted.password.is_stored:
+        return
+    try:
+        passwords.require_allowed(wanted.password.text, about(wanted))
+    except Invalid as refusal:
+        fields.faults.add(wanted.password.place, refusal.message)
 
 
 def _membership(fields: Fields) -> WantedMembership:

@@ -1,15 +1,14 @@
 """Passwords of the file: compared with what is stored, and hashed, before any transaction."""
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, field
-from os import cpu_count
+from typing import TypeAlias
 
 from idp.cli.apply.outlook import PersonPair
-from idp.cli.apply.wanted import Secret
-from idp.credentials import passwords
+from idp.cli.apply.wanted import Secret, WantedUser
+from idp.credentials import passwords as credentials
 from idp.platform.errors import Conflict
+from idp.users.users import UserSettings
 
 
 class ChangedMeanwhile(Conflict):
@@ -42,25 +41,28 @@ class Passwords:
         return found.hash
 
 
-def prepare(pairs: Iterable[PersonPair], hash: Callable[[str], str], told: Callable[[int, int], None]) -> Passwords:
+Hash: TypeAlias = Callable[[str, credentials.About], str]
+"""What makes a hash of a password, knowing whose it is to be."""
+
+
+def prepare(pairs: Iterable[PersonPair], hash: Hash, told: Callable[[int, int], None]) -> Passwords:
     """Compare every plain password with what is stored, and let `hash` make those that differ. Slow: tens of
-    milliseconds each, on every core."""
+    milliseconds each."""
     wanted = [
-        (pair.wanted.password, pair.before.hash if pair.before else "")
+        (pair.wanted.password, pair.before.hash if pair.before else "", about(pair.wanted))
         for pair in pairs
         if pair.wanted.password is not None and not pair.wanted.password.is_stored and not pair.wanted.is_absent
     ]
     found: dict[Secret, Hashed] = {}
-    with ThreadPoolExecutor(cpu_count()) as threads:
-        here = copy_context()
-        settled = threads.map(lambda one: here.copy().run(_settled, one[0], one[1], hash), wanted)
-        for done, ((secret, _), hashed) in enumerate(zip(wanted, settled, strict=True), 1):
-            found[secret] = hashed
-            told(done, len(wanted))
+    for done, (secret, stored, known) in enumerate(wanted, 1):
+        same = stored and credentials.is_of(stored, secret.text)
+        found[secret] = Hashed(stored, stored if same else hash(secret.text, known))
+        told(done, len(wanted))
     return Passwords(found)
 
 
-def _settled(secret: Secret, stored: str, hash: Callable[[str], str]) -> Hashed:
-    if stored and passwords.is_of(stored, secret.text):
-        return Hashed(stored, stored)
-    return Hashed(stored, hash(secret.text))
+def about(wanted: WantedUser) -> credentials.About:
+    """What the file says of the person that a guesser would try."""
+    held = [one.address.address for one in wanted.addresses]
+    organizations = [one.organization.text for one in wanted.memberships]
+    return credentials.about(UserSettings(wanted.username, dict(wanted.claims)), held, organizations)

@@ -1,0 +1,54 @@
+"""Demands: what whoever sends a browser here wants to be true when it comes back."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from idp.platform import clock
+
+CONTEXTS = ("none", "organization", "account", "any")
+"""What has to be chosen: nothing, an organization, an account, or either."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """`fresh`: something has to be proven now, whoever is signed in. `max_age`: the last proof is not older
+    (microseconds). `acr`: `aal1`, `aal2` or `phr` to aim at, or empty. `login_hint` fills the first field in.
+
+    `person`: the id of who has to sign in, where that is known. `context`: one of `CONTEXTS`, chosen within
+    `organization` (an id) if that is given; `forced`: shown also where there is only one. `told_as`: the query
+    parameter in which the way back is told the choice; empty: it asks `transactions.outcome`.
+    `targets`: origins or schemes that the way back may lead on to, for the `form-action` of our pages.
+    """
+
+    fresh: bool = False
+    max_age: int | None = None
+    acr: str = ""
+    login_hint: str = ""
+    person: str = ""
+    context: str = "none"
+    organization: str = ""
+    forced: bool = False
+    told_as: str = ""
+    targets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.context not in CONTEXTS:
+            raise ValueError(f"{self.context!r} is not a kind of context")
+
+    def is_met_by(self, authenticated_at: int) -> bool:
+        """Whether a session whose last proof was given then will do as it is."""
+        return not self.fresh and (self.max_age is None or clock.now() - authenticated_at <= self.max_age)
+
+    def wants_context(self) -> bool:
+        """Whether an organization or account has to be chosen."""
+        return self.context != "none"
+
+    def dump(self) -> str:
+        """The text under which this is stored."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, stored: str) -> "Demand":
+        """What was stored as `stored`."""
+        values = json.loads(stored)
+        return cls(**values | {"targets": tuple(values.get("targets", ()))})

@@ -1,0 +1,41 @@
+"""The table of sign-ins that are under way."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.platform import clock, identifiers
+from idp.platform.database import Model
+
+
+class Transaction(Model):
+    """One sign-in (or choice) under way in one browser. What happened so far stands here and nowhere else.
+
+    `identifier`: as typed, in normal form; `user_id`: whom it names, if anybody (nothing that the browser sees tells).
+    `demand_json`: what whoever sent the browser here wants (`demands.Demand`); `return_to`: a path of our own origin.
+    `proofs_json`: a list of {method, at}, until they are enough for the session `session_id`. `failure`: why the page
+    is shown again. Settled once: `done` or `cancelled`.
+    """
+
+    __tablename__ = "login_transactions"
+    __table_args__ = (
+        CheckConstraint("outcome IN ('done', 'cancelled')", name="outcome"),
+        Index("ix_login_transactions_browser_id", "browser_id"),
+        Index("ix_login_transactions_expires_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.transaction)
+    browser_id: Mapped[str] = mapped_column(ForeignKey("browsers.id"))
+    return_to: Mapped[str]
+    application: Mapped[str] = mapped_column(default="")
+    demand_json: Mapped[str] = mapped_column(default="{}")
+    identifier: Mapped[str] = mapped_column(default="")
+    user_id: Mapped[str | None]
+    proofs_json: Mapped[str] = mapped_column(default="[]")
+    session_id: Mapped[str | None]
+    failure: Mapped[str] = mapped_column(default="")
+    organization_id: Mapped[str | None]
+    account_id: Mapped[str | None]
+    created_at: Mapped[int] = mapped_column(default=clock.now)
+    expires_at: Mapped[int]
+    outcome: Mapped[str | None]
+    settled_at: Mapped[int | None]

@@ -1,0 +1,49 @@
+"""What pages of signing in answer: a page under its policy, or the way to the next one. Detours lead nowhere else."""
+
+import secrets
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, redirect
+from werkzeug.wrappers import Response as AnyResponse
+
+from idp.login import progress
+from idp.login.steps import Step
+from idp.login.transactions import SignIn
+from idp.login.views import browser
+from idp.platform import lane, pages, security_headers
+
+PATHS = {Step.IDENTIFY: "/login", Step.PASSWORD: "/login/password", Step.SELECT: "/select"}
+"""Where each step is asked."""
+
+
+def page(template: str, sign_in: SignIn | None, status: int = 200, **values: Any) -> Response:
+    """`template` for a sign-in (or none): its forms may lead where the sign-in leads, its scripts carry a nonce."""
+    nonce = secrets.token_urlsafe(16)
+    policy = security_headers.content_security_policy(sign_in.demand.targets if sign_in else (), nonce=nonce)
+    application = sign_in.application if sign_in else ""
+    answer = pages.page(template, status, sign_in=sign_in, application=application, nonce=nonce, **values)
+    return lane.response(answer.with_headers(("Content-Security-Policy", policy)))
+
+
+def onward(sign_in: SignIn) -> AnyResponse:
+    """To whatever the sign-in asks next; once it is settled, back to where it was asked from."""
+    if sign_in.outcome is None:
+        step = progress.step_of(sign_in, browser.current())
+        if step is not Step.DONE:
+            return redirect(address(step, sign_in), 303)
+    return redirect(way_back(sign_in), 303)
+
+
+def address(step: Step, sign_in: SignIn, **more: str) -> str:
+    """Where `step` of the sign-in is asked."""
+    return f"{PATHS[step]}?{urlencode({'txn': sign_in.id, **more})}"
+
+
+def way_back(sign_in: SignIn) -> str:
+    """Where the sign-in leads: told the choice, where whoever asked wants to be."""
+    told_as, chosen = sign_in.demand.told_as, sign_in.account_id or sign_in.organization_id
+    if not told_as or not chosen or sign_in.outcome != "done":
+        return sign_in.return_to
+    joined = "&" if "?" in sign_in.return_to else "?"
+    return f"{sign_in.return_to}{joined}{urlencode({told_as: chosen})}"

@@ -1,0 +1,60 @@
+"""`/me`: who you are, where you may work, and where you are signed in."""
+
+from flask import Flask, redirect, request
+from flask.typing import ResponseReturnValue
+
+from idp.audit.trail import Actor
+from idp.login import contexts
+from idp.login.contexts import Question
+from idp.login.demands import Demand
+from idp.login.views import answers, requires
+from idp.platform import database
+from idp.platform.errors import NotFound
+from idp.sessions import devices, listings, people
+from idp.sessions.people import LiveSession
+from idp.users import addresses, users
+
+EVERYWHERE_ELSE = "others"
+
+_MOST_SESSIONS = 50
+
+
+def init(app: Flask) -> None:
+    """Serve this page in `app`."""
+    app.add_url_rule("/me", "me", show, methods=["GET"])
+    app.add_url_rule("/me/sessions", "end_session", end, methods=["POST"])
+
+
+@requires.signed_in
+def show(session: LiveSession) -> ResponseReturnValue:
+    """The page; `context` in the address marks the organization or account that was just chosen."""
+    person = users.find(session.user_id)
+    demand = Demand(context="any")
+    found = contexts.offers(person.id, demand, Question())
+    return answers.page(
+        "me/profile.html",
+        None,
+        name=users.display_name(person),
+        username=person.username,
+        addresses=addresses.of(person.id),
+        offers=found,
+        chosen=request.args.get("context", ""),
+        session=session,
+        sessions=listings.sessions(person.id, limit=_MOST_SESSIONS),
+        described=devices.described,
+    )
+
+
+@requires.signed_in
+def end(session: LiveSession) -> ResponseReturnValue:
+    """End one session of the person, or all but this one."""
+    wanted = request.form.get("session", "")
+    by = Actor("user", session.user_id)
+    with database.writing():
+        if wanted == EVERYWHERE_ELSE:
+            people.end_all_of(session.user_id, because="revoked", by=by, but=session.id)
+        elif wanted in [one.id for one in people.of_person(session.user_id)]:
+            people.end(wanted, because="revoked", by=by)
+        else:
+            raise NotFound("This session has ended.")
+    return redirect("/me", 303)

@@ -1,0 +1,73 @@
+"""Tables of sessions: browsers, who is signed in in them, and by which proofs."""
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.platform import clock, identifiers
+from idp.platform.database import Model
+
+_LIVE = text("ended_at IS NULL")
+
+
+class Browser(Model):
+    """A browser, known by the digest of the one cookie it carries; the cookie changes whenever what it proves does.
+
+    Everything that a browser does before, during and after signing in hangs on this row, so that nothing can be
+    begun in one browser and finished in another.
+    """
+
+    __tablename__ = "browsers"
+    __table_args__ = (Index("ix_browsers_last_seen_at", "last_seen_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.browser)
+    token_digest: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[int] = mapped_column(default=clock.now)
+    last_seen_at: Mapped[int] = mapped_column(default=clock.now)
+    address: Mapped[str] = mapped_column(default="")
+    user_agent: Mapped[str] = mapped_column(default="")
+
+
+class BrowserSession(Model):
+    """A person signed in in a browser, until it ends; several people can be signed in in one browser.
+
+    `id` is the `sid` of tokens and names nothing secret. `ended_because`: `signed_out`, `revoked`, `replaced`, …
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        Index("uq_sessions_live", "browser_id", "user_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
+        Index("ix_sessions_user_id", "user_id", "ended_at"),
+        Index("ix_sessions_ended_at", "ended_at", "last_seen_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.session)
+    browser_id: Mapped[str] = mapped_column(ForeignKey("browsers.id"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[int] = mapped_column(default=clock.now)
+    last_seen_at: Mapped[int] = mapped_column(default=clock.now)
+    ended_at: Mapped[int | None]
+    ended_because: Mapped[str] = mapped_column(default="")
+
+
+class SessionProof(Model):
+    """One proof in a session. `vouched_by`: empty for the person's own credential, or a connection's id."""
+
+    __tablename__ = "session_proofs"
+    __table_args__ = (Index("ix_session_proofs_session_id", "session_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.edge)
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"))
+    method: Mapped[str]
+    at: Mapped[int]
+    vouched_by: Mapped[str] = mapped_column(default="")
+
+
+class KnownDevice(Model):
+    """A browser in which a person has signed in before: others' failures do not lock the person out there."""
+
+    __tablename__ = "known_devices"
+
+    browser_id: Mapped[str] = mapped_column(ForeignKey("browsers.id"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    first_seen_at: Mapped[int] = mapped_column(default=clock.now)
+    last_seen_at: Mapped[int] = mapped_column(default=clock.now)

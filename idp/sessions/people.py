@@ -1,0 +1,250 @@
+"""Who is signed in in a browser: sessions opened by proofs, stepped up by more of them, ended for good.
+
+Nothing is told to a session when something happens to its person: whether it lives is asked where it is used.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, func, select, update
+
+from idp.audit import trail
+from idp.audit.trail import SYSTEM, Actor
+from idp.feed import losses
+from idp.platform import clock, database
+from idp.platform.errors import NotFound
+from idp.platform.settings import settings
+from idp.sessions import browsers
+from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof
+from idp.sessions.proofs import Proof
+from idp.users import lifecycle
+from idp.users.locks import lock
+from idp.users.models import User
+
+SEEN = clock.MINUTE
+"""The last use of a session is written down at most so often."""
+
+ABSENT = "This session has ended."
+
+
+@dataclass(frozen=True)
+class LiveSession:
+    """A session that can be used: `id` (`sid`), whose, since when, and the proofs in it, oldest first."""
+
+    id: str
+    browser_id: str
+    user_id: str
+    created_at: int
+    last_seen_at: int
+    proofs: tuple[Proof, ...]
+
+    @property
+    def authenticated_at(self) -> int:
+        """When the person last proved anything (`auth_time`)."""
+        return max((proof.at for proof in self.proofs), default=self.created_at)
+
+
+# Signing in
+
+
+def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> tuple[LiveSession, str]:
+    """Sign a person in with `proofs`, or step their session up; the session, and the browser's new token.
+
+    The person's row is locked first, so that a disabling either is seen here or ends this session, then the
+    browser's, so that two tabs open one session. Raises `NotFound` when the person is disabled or gone meanwhile.
+    """
+    if not proofs:
+        raise ValueError("nobody is signed in without a proof")
+    lock(user_id)
+    if lifecycle.is_disabled(user_id):
+        raise NotFound("This person cannot sign in.")
+    browser = browsers.lock(browser.id)
+    known = _to_step_up(browser.id, user_id)
+    session_id = _begin(browser.id, user_id) if known is None else known.id
+    _add(session_id, proofs)
+    (opened,) = _found(BrowserSession.id == session_id)
+    come_forward(opened)
+    _remember(browser.id, user_id)
+    token = browsers.renew(browser)
+    event = "session.opened" if known is None else "session.stepped_up"
+    methods = sorted({proof.method for proof in proofs})
+    trail.record(event, by=Actor("user", user_id), subject=session_id, after={"person": user_id, "by": methods})
+    (opened,) = _found(BrowserSession.id == session_id)
+    return opened, token
+
+
+def _to_step_up(browser_id: str, user_id: str) -> LiveSession | None:
+    """The person's session in the browser, still usable; one that has run out is ended, and another begun."""
+    for one in _found(BrowserSession.browser_id == browser_id, BrowserSession.user_id == user_id):
+        if is_usable(one):
+            return one
+        end(one.id, because="expired", by=SYSTEM)
+    return None
+
+
+def _begin(browser_id: str, user_id: str) -> str:
+    row = BrowserSession(browser_id=browser_id, user_id=user_id)
+    database.session().add(row)
+    database.session().flush()
+    return row.id
+
+
+def _add(session_id: str, proofs: Iterable[Proof]) -> None:
+    database.session().add_all(
+        SessionProof(session_id=session_id, method=one.method, at=one.at, vouched_by=one.vouched_by) for one in proofs
+    )
+
+
+# Being signed in
+
+
+def in_browser(browser: Browser | None) -> list[LiveSession]:
+    """Who is signed in in `browser` now, the latest first: within idle and absolute end, and not disabled.
+
+    Nobody, if the browser's cookie has changed since `browser` was read: who came with the old one sees nothing.
+    """
+    if browser is None:
+        return []
+    unchanged = select(Browser.id).where(Browser.id == browser.id, Browser.token_digest == browser.token_digest)
+    return _usable(_found(BrowserSession.browser_id.in_(unchanged)))
+
+
+def of_person(user_id: str) -> list[LiveSession]:
+    """The sessions of a person in all browsers, the latest first."""
+    return _usable(_found(BrowserSession.user_id == user_id))
+
+
+def find(browser: Browser | None, session_id: str) -> LiveSession:
+    """The usable session with that id in this browser. Raises `NotFound`, also for other browsers' sessions."""
+    for one in in_browser(browser):
+        if one.id == session_id:
+            return one
+    raise NotFound(ABSENT)
+
+
+def is_usable(one: LiveSession, *, idle: int = clock.FOREVER, longest: int = clock.FOREVER) -> bool:
+    """Whether the session is within its idle and absolute end, and its person is not disabled.
+
+    A context may shorten both ends (microseconds): it asks with its own.
+    """
+    return not has_run_out(one, idle=idle, longest=longest) and not lifecycle.is_disabled(one.user_id)
+
+
+def has_run_out(one: LiveSession, *, idle: int = clock.FOREVER, longest: int = clock.FOREVER) -> bool:
+    """Whether the session was unused for too long, or is too old (SES-06)."""
+    lifetimes = settings().lifetimes
+    idle_end = one.last_seen_at + min(idle, lifetimes.session_idle)
+    absolute_end = one.created_at + min(longest, lifetimes.session_max)
+    return clock.now() >= min(idle_end, absolute_end)
+
+
+def is_due(one: LiveSession) -> bool:
+    """Whether `touch` would say anything new."""
+    return clock.now() - one.last_seen_at > SEEN
+
+
+def touch(one: LiveSession) -> None:
+    """Note that the session was used; at most once a minute that is a write, and the caller opens it only then.
+
+    What has ended meanwhile stays ended, and the last use never goes back.
+    """
+    now = clock.now()
+    used = update(BrowserSession).where(
+        BrowserSession.id == one.id, BrowserSession.ended_at.is_(None), BrowserSession.last_seen_at < now
+    )
+    database.session().execute(used.values(last_seen_at=now))
+
+
+def come_forward(one: LiveSession) -> None:
+    """Let the browser act for the person of this session from now on: of several in it, the last one used counts."""
+    others = select(func.max(BrowserSession.last_seen_at)).where(
+        BrowserSession.browser_id == one.browser_id, BrowserSession.id != one.id
+    )
+    latest = max(clock.now(), (database.session().scalar(others) or 0) + 1)
+    mine = update(BrowserSession).where(BrowserSession.id == one.id, BrowserSession.ended_at.is_(None))
+    database.session().execute(mine.values(last_seen_at=latest))
+
+
+# Ending
+
+
+def end(session_id: str, *, because: str, by: Actor) -> bool:
+    """End a session for good; whether it was this call that did. What hangs on it is superseded.
+
+    `because`: `signed_out`, `revoked`, `expired`, `password_changed`, `disabled`. Raises `NotFound`.
+    """
+    row = database.session().get(BrowserSession, session_id)
+    if row is None:
+        raise NotFound(ABSENT)
+    ending = update(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
+    ended = database.session().execute(ending.values(ended_at=clock.now(), ended_because=because))
+    if not ended.rowcount:  # type: ignore[attr-defined]
+        return False
+    losses.record("session", sid=session_id)
+    trail.record("session.ended", by=by, subject=session_id, after={"person": row.user_id, "because": because})
+    return True
+
+
+def end_all_of(user_id: str, *, because: str, by: Actor, but: str = "") -> int:
+    """End every session of a person, but the one with the id `but`; how many ended."""
+    ids = [one.id for one in _found(BrowserSession.user_id == user_id) if one.id != but]
+    return sum(end(session_id, because=because, by=by) for session_id in ids)
+
+
+def end_with(user: User, by: Actor) -> None:
+    """End the sessions of a person who is being disabled: enabling brings none of them back (SES-07)."""
+    end_all_of(user.id, because="disabled", by=by)
+
+
+# Known devices
+
+
+def is_known(browser: Browser | None, user_id: str) -> bool:
+    """Whether the person has signed in in this browser before."""
+    return browser is not None and database.session().get(KnownDevice, (browser.id, user_id)) is not None
+
+
+def forget(user: User, by: Actor) -> None:
+    """Forget the devices of a person who is being deleted."""
+    database.session().execute(delete(KnownDevice).where(KnownDevice.user_id == user.id))
+
+
+def _remember(browser_id: str, user_id: str) -> None:
+    known = database.session().get(KnownDevice, (browser_id, user_id))
+    if known is None:
+        database.session().add(KnownDevice(browser_id=browser_id, user_id=user_id))
+    else:
+        known.last_seen_at = clock.now()
+    database.session().flush()
+
+
+# Rows
+
+
+def _usable(found: Sequence[LiveSession]) -> list[LiveSession]:
+    disabled = lifecycle.disabled_among(sorted({one.user_id for one in found})) if found else frozenset()
+    return [one for one in found if one.user_id not in disabled and not has_run_out(one)]
+
+
+def _found(*conditions: ColumnElement[bool]) -> list[LiveSession]:
+    """The sessions that nobody has ended, the latest used first; two statements."""
+    wanted = select(
+        BrowserSession.id,
+        BrowserSession.browser_id,
+        BrowserSession.user_id,
+        BrowserSession.created_at,
+        BrowserSession.last_seen_at,
+    ).where(BrowserSession.ended_at.is_(None), *conditions)
+    latest_first = wanted.order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id.desc())
+    rows = database.session().execute(latest_first).all()
+    proofs = _proofs([row.id for row in rows])
+    return [LiveSession(*row, tuple(proofs[row.id])) for row in rows]
+
+
+def _proofs(session_ids: Sequence[str]) -> dict[str, list[Proof]]:
+    found: dict[str, list[Proof]] = defaultdict(list)
+    wanted = select(SessionProof).where(SessionProof.session_id.in_(session_ids))
+    for row in database.session().scalars(wanted.order_by(SessionProof.at, SessionProof.id)) if session_ids else ():
+        found[row.session_id].append(Proof(row.method, row.at, row.vouched_by))
+    return found
