@@ -17,6 +17,7 @@ from flask import Flask
 from idp.audit.seal import Sealer
 from idp.cli import start
 from idp.cli.door import Command, create_app
+from idp.credentials import guesses
 from idp.feed import positions
 from idp.login import transactions
 from idp.platform import database, jobs
@@ -55,6 +56,7 @@ CHORES: Final = (
     Chore("job clean-up", 60, partial(_in_batches, jobs.clean_up)),
     Chore("sign-in clean-up", 60, partial(_in_batches, transactions.clean_up)),
     Chore("session clean-up", 60, partial(_in_batches, old_sessions.clean_up)),
+    Chore("guess clean-up", 60, partial(_in_batches, guesses.clean_up)),
     Chore("browser clean-up", 60, partial(_in_batches, transactions.forget_browsers)),
     Chore("signing keys", 60, _keys),
 )

@@ -61,6 +61,12 @@ class Gate:
                 raise TooBusy from None
         return doing.result()  # it had begun: on a slow machine people get in slowly, but in
 
+    def require_room(self) -> None:
+        """Raise `TooBusy` if nobody could enter now: asked before anything else is done for somebody in a flood."""
+        if not self._places.acquire(blocking=False):
+            raise TooBusy
+        self._places.release()
+
     def _leave(self, _: Future[Result]) -> None:
         self._places.release()
 
@@ -75,6 +81,11 @@ def check(stored: str, text: str) -> bool:
     """Whether `stored` (a PHC string of any scheme we read) was made of `text`. As `make`."""
     database.not_while_writing("checking a password")
     return _gate().do(phc.check, stored, text)
+
+
+def require_room() -> None:
+    """Raise `TooBusy` if no password could be checked now; whoever passes may still be turned away by `check`."""
+    _gate().require_room()
 
 
 def _yield_to_pages() -> None:

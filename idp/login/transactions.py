@@ -166,6 +166,12 @@ def settle(held: SignIn, outcome: str) -> SignIn:
     return _read(held.id)
 
 
+def cancel_all(browser: Browser) -> None:
+    """End every sign-in that is under way in that browser: the next person finds nothing of the last one (SES-08)."""
+    open_ones = update(Transaction).where(Transaction.browser_id == browser.id, Transaction.outcome.is_(None))
+    database.session().execute(open_ones.values(outcome="cancelled", settled_at=clock.now()))
+
+
 def clean_up(limit: int = 500) -> int:
     """Delete up to `limit` sign-ins that are long over; how many. Call it inside `database.writing()`."""
     old = select(Transaction.id).where(Transaction.expires_at < clock.now() - KEPT).limit(limit)

@@ -72,7 +72,10 @@ def test_no_more_than_the_threads_hash_at_once_and_no_more_than_the_queue_wait(c
     while len(crowd.refused) < 35 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (len(crowd.refused), crowd.inside) == (35, 2)
+    with pytest.raises(TooBusy):
+        gate.require_room()
     crowd.leave()
+    gate.require_room()
     assert (crowd.done, crowd.most) == (5, 2)
     assert gate.do(lambda: "free again") == "free again"
 

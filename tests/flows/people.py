@@ -1,4 +1,4 @@
-"""People for pages to be looked at with: in one organization or several, with no account, one, three and three hundred."""
+"""People for pages to be looked at with: in one organization or several, with one account, three and three hundred."""
 
 from idp.app import start
 from idp.credentials import passwords, phc

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM
-from idp.credentials import guesses, passwords
+from idp.credentials import guesses, hashing, passwords
 from idp.credentials.guesses import Reservation, TooMany
 from idp.credentials.hashing import TooBusy
 from idp.credentials.passwords import Verdict
@@ -53,8 +53,9 @@ def show() -> ResponseReturnValue:
 def check() -> ResponseReturnValue:
     """A password was given: counted, tried, and taken for what it is."""
     try:
+        hashing.require_room()
         attempt = _counted()
-    except TooMany as refusal:
+    except (TooBusy, TooMany) as refusal:
         return _refused(refusal, refusal.retry_after)
     if isinstance(attempt, SignIn):
         return answers.onward(attempt)

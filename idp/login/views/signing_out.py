@@ -4,6 +4,7 @@ from flask import Flask, redirect
 from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
+from idp.login import transactions
 from idp.login.views import answers, browser
 from idp.login.views.identifier import candidate
 from idp.platform import database
@@ -30,6 +31,7 @@ def ask() -> ResponseReturnValue:
 def end() -> ResponseReturnValue:
     """End every session of this browser; its cookie changes with them."""
     with database.writing():
+        transactions.cancel_all(browser.known_or_new())  # their rows are locked before that of the browser
         known = browser.locked()
         for one in people.in_browser(known):
             people.end(one.id, because="signed_out", by=Actor("user", one.user_id))

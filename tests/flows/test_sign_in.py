@@ -1,0 +1,290 @@
+"""Signing in as people do it: in Chromium, with scripts and without, narrow, dark, right to left, in several tabs."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.actors import GOOD
+from tests.flows import browsers, people
+from tests.flows.browsers import Look, Visitor
+
+LOOKS = {
+    "wide": Look(),
+    "dark": Look(scheme="dark"),
+    "narrow": Look(width=320),
+    "narrow and dark": Look(width=320, scheme="dark"),
+    "right to left, narrow": Look(width=320, language="ar"),
+}
+SCRIPTS = pytest.mark.parametrize("look", [Look(), Look(scripts=False)], ids=["with scripts", "without scripts"])
+
+
+@pytest.fixture(scope="module")
+def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """Somebody with a browser, at a provider that has people."""
+    with browsers.visitor(tmp_path_factory.mktemp("site"), people.build, rate_limits="off") as found:
+        yield found
+
+
+def name(page: Page, username: str) -> None:
+    """Say who is signing in."""
+    page.fill("[name=username]", username)
+    page.click("#identifier-submit")
+    expect(page.locator("body")).to_have_attribute("data-page", "password")
+
+
+def give(page: Page, password: str = GOOD) -> None:
+    """Give a password."""
+    page.fill("#password", password)
+    page.click("#login-submit")
+
+
+def sign_in(page: Page, visitor: Visitor, username: str, path: str = "/login") -> None:
+    """Sign in as somebody, from `path` on."""
+    page.goto(visitor.url + path)
+    name(page, username)
+    give(page)
+
+
+def is_at(page: Page, step: str) -> None:
+    """The page says that it is `step`."""
+    expect(page.locator("body")).to_have_attribute("data-page", step)
+
+
+@SCRIPTS
+def test_somebody_signs_in_goes_wrong_once_and_signs_out(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/", look) as page:
+        expect(page.locator("h1")).to_have_text("Sign in")
+        assert page.evaluate("document.activeElement.id") == "username" if look.scripts else True
+        name(page, "olivia@northwind.test")
+        give(page, "wrong")
+        expect(page.get_by_role("alert")).to_be_focused()
+        expect(page).to_have_title(re.compile("^Error: Enter your password"))
+        page.get_by_role("link", name="Enter the password again").click()
+        expect(page.locator("#password")).to_be_focused()
+        give(page)
+        expect(page.locator("h1")).to_have_text("Olivia Lund")
+        page.get_by_role("link", name="Sign out").click()
+        expect(page.locator("h1")).to_have_text("Sign out")
+        page.click("#logout-cancel")
+        is_at(page, "me")
+        page.goto(f"{visitor.url}/logout")
+        page.click("#logout-confirm")
+        expect(page.locator("h1")).to_have_text("You are signed out")
+        page.goto(f"{visitor.url}/me")
+        is_at(page, "login")
+
+
+@pytest.mark.rule("LGO-06")
+@SCRIPTS
+def test_going_back_after_signing_out_shows_nothing_of_anybody(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as page:
+        sign_in(page, visitor, "olivia")
+        page.goto(f"{visitor.url}/logout")
+        page.click("#logout-confirm")
+        is_at(page, "logged-out")
+        for _ in range(3):
+            page.go_back()
+            expect(page.get_by_text("Olivia")).to_have_count(0)
+
+
+@SCRIPTS
+def test_back_and_reload_are_safe(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as page:
+        name(page, "olivia")
+        page.reload()
+        is_at(page, "password")
+        page.go_back()
+        is_at(page, "login")
+        expect(page.locator("[name=username]")).to_have_value("olivia")
+        name(page, "olivia")
+        give(page, "wrong")
+        page.reload()
+        expect(page.get_by_role("alert")).to_be_visible()
+        give(page)
+        is_at(page, "me")
+        page.go_back()
+        is_at(page, "me")
+        page.reload()
+        is_at(page, "me")
+
+
+def test_two_tabs_do_not_disturb_each_other(visitor: Visitor) -> None:
+    with visitor.visit("/login") as one:
+        two = one.context.new_page()
+        two.goto(f"{visitor.url}/login")
+        name(one, "olivia")
+        name(two, "bob")
+        give(one)
+        expect(one.locator("h1")).to_have_text("Olivia Lund")
+        give(two)
+        expect(two.locator("h1")).to_have_text("Bob")
+
+
+@pytest.mark.rule("SES-08", "SES-05")
+@SCRIPTS
+def test_two_people_use_one_browser_and_are_asked_who_it_is(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as page:
+        sign_in(page, visitor, "olivia")
+        page.goto(f"{visitor.url}/login")
+        expect(page.get_by_role("button", name="Continue as Olivia Lund")).to_be_visible()
+        name(page, "bob")
+        give(page)
+        expect(page.locator("h1")).to_have_text("Bob")
+        expect(page.get_by_text("Olivia")).to_have_count(0)
+        page.goto(f"{visitor.url}/login")
+        page.get_by_role("button", name="Continue as Olivia Lund").click()
+        expect(page.locator("h1")).to_have_text("Olivia Lund")
+        expect(page.get_by_text("Bob")).to_have_count(0)
+        page.goto(f"{visitor.url}/logout")
+        expect(page.locator(".people li")).to_have_count(2)
+        page.click("#logout-confirm")
+        page.goto(f"{visitor.url}/login")
+        expect(page.get_by_role("button", name="Continue as")).to_have_count(0)
+
+
+@SCRIPTS
+def test_a_sign_in_of_another_browser_leads_to_one_of_our_own(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login") as other:
+        planted = other.url
+    with visitor.visit("/login", look) as page:
+        page.goto(planted)
+        expect(page.locator("body")).to_have_attribute("data-error", "transaction_expired")
+        page.get_by_role("link", name="Start again").click()
+        is_at(page, "login")
+
+
+# Choosing
+
+
+@SCRIPTS
+@pytest.mark.parametrize(
+    ("username", "choices", "chosen"),
+    [("una", 1, "EU shop"), ("tom", 3, "US shop"), ("olivia", 4, "All of Northwind")],
+)
+def test_somebody_chooses_where_to_work(visitor: Visitor, look: Look, username: str, choices: int, chosen: str) -> None:
+    with visitor.visit("/login", look) as page:
+        sign_in(page, visitor, username, "/select")
+        page.goto(f"{visitor.url}/select")
+        expect(page.locator("h1")).to_have_text("Choose where to work")
+        expect(page.locator("[name=context]")).to_have_count(choices)
+        expect(page.locator("[name=q]")).to_have_count(0)
+        page.get_by_role("radio", name=chosen).check()
+        page.click("#context-submit")
+        is_at(page, "me")
+        expect(page.locator("[aria-current=true]").first).to_contain_text("Chosen")
+
+
+@SCRIPTS
+def test_one_of_three_hundred_accounts_is_found_by_its_name_and_by_leafing(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as page:
+        sign_in(page, visitor, "mona")
+        page.goto(f"{visitor.url}/select")
+        expect(page.locator("[name=context]")).to_have_count(51)
+        page.fill("[name=q]", "SHOP 29")
+        page.get_by_role("button", name="Search").click()
+        expect(page.locator("[name=context]")).to_have_count(10)
+        page.get_by_role("link", name="Show everything").click()
+        page.get_by_role("link", name="More accounts of").click()
+        expect(page.locator("[name=context]")).to_have_count(50)
+        page.get_by_role("radio", name="Shop 077").check()
+        page.click("#context-submit")
+        assert page.url.endswith("/me?context=acct_hundreds_s077")
+
+
+@SCRIPTS
+def test_whoever_has_no_role_is_told_whom_to_ask(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as page:
+        sign_in(page, visitor, "nick")
+        page.goto(f"{visitor.url}/select")
+        expect(page.get_by_text("Ask the administrator who invited you")).to_be_visible()
+        page.get_by_role("link", name="Go to your own page").click()
+        is_at(page, "me")
+
+
+# The password field
+
+
+@pytest.mark.rule("PWD-08")
+def test_a_password_can_be_read_and_pasted_and_is_hidden_again_when_sent(visitor: Visitor) -> None:
+    with visitor.visit("/login") as page:
+        name(page, "olivia")
+        page.evaluate("document.getElementById('password').focus()")
+        page.keyboard.insert_text(GOOD)
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("#password")).to_have_attribute("type", "text")
+        expect(page.locator("#password")).to_have_value(GOOD)
+        expect(page.locator("#password-show")).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="Hide").click()
+        expect(page.locator("#password")).to_have_attribute("type", "password")
+
+
+@pytest.mark.rule("PWD-08")
+def test_without_scripts_nothing_is_offered_that_does_not_work(visitor: Visitor) -> None:
+    with visitor.visit("/login", Look(scripts=False)) as page:
+        name(page, "olivia")
+        expect(page.locator("#password-show")).to_be_hidden()
+
+
+# Looks
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_everybody_can_read_and_use_every_page(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as page:
+        is_readable(page)
+        page.locator("main summary").click()
+        name(page, "mona@northwind.test")
+        is_readable(page)
+        give(page, "wrong")
+        is_readable(page)
+        give(page)
+        is_readable(page)
+        for path in ("/select", "/select?q=none", "/login", "/logout"):
+            page.goto(visitor.url + path)
+            is_readable(page)
+        page.click("#logout-confirm")
+        is_readable(page)
+        sign_in(page, visitor, "nick")
+        page.goto(f"{visitor.url}/select")
+        is_readable(page)
+
+
+def is_readable(page: Page) -> None:
+    """Nothing for axe to find, nothing cut off, and everything that is pressed large enough."""
+    assert browsers.accessibility_problems(page) == []
+    assert browsers.overflow(page) == 0
+    for target in page.locator("button:visible, summary:visible, main input:visible").all():
+        box = target.bounding_box()
+        assert box
+        assert box["height"] >= (44 if target.get_attribute("type") != "radio" else 20)
+
+
+@pytest.mark.rule("API-04")
+@SCRIPTS
+def test_names_are_shown_as_text(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as page:
+        page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+        sign_in(page, visitor, "eve")
+        for path in ("/me", "/select", "/login", "/logout", f"/login?login_hint={people.EVIL}"):
+            page.goto(visitor.url + path)
+            expect(page.locator("img")).to_have_count(0)
+        page.goto(f"{visitor.url}/select")
+        expect(page.get_by_text(people.EVIL, exact=True).first).to_be_visible()
+
+
+# Policy
+
+
+@pytest.mark.rule("HTT-01")
+def test_a_form_cannot_be_sent_elsewhere_and_a_script_of_others_does_not_run(visitor: Visitor) -> None:
+    with visitor.visit("/login", complaint="Content Security Policy") as page:
+        page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+        assert page.evaluate("window.ran") is None
+        before = page.url
+        page.evaluate("document.forms[0].action = 'https://evil.test/'")
+        page.fill("[name=username]", "olivia")
+        with page.expect_event("console", lambda said: "form-action" in said.text):
+            page.evaluate("document.forms[0].requestSubmit()")
+        assert page.url == before
