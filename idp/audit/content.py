@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
 from pydantic import SecretStr
@@ -101,10 +102,13 @@ def _plain(value: object, depth: int = 0) -> Json:
     raise TypeError(f"{type(value).__name__} cannot stand in an audit entry")
 
 
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
 def _stored(value: Json, emails: list[str]) -> str | None:
     if value is None:
         return None
-    shown = json.dumps(_clean(value, emails, secret=False), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    shown = _JSON.encode(_clean(value, emails, secret=False))
     if len(shown) > LARGEST:
         return json.dumps({"left_out": f"{len(shown)} characters"})
     return shown
@@ -137,5 +141,6 @@ def _clean_text(value: str, emails: list[str], *, secret: bool) -> str:
     return shown
 
 
+@lru_cache(maxsize=1_024)
 def _is_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(_CAMEL.sub("_", name[:LONGEST_NAME]).lower().replace("-", "_")))

@@ -36,7 +36,6 @@ EVENTS: dict[str, str] = {
     "group.account.added": "An account was put into a group.",
     "group.account.removed": "An account was taken out of a group.",
     # memberships
-    "member.invited": "A person was given an invited membership.",
     "member.added": "A person became a member.",
     "member.activated": "An invited membership became active.",
     "member.suspended": "A membership was suspended.",
@@ -54,22 +53,14 @@ EVENTS: dict[str, str] = {
     "role.deleted": "A role was deleted; the grants of it ended.",
     # grants
     "grant.made": "A role was granted.",
-    "grant.changed": "A grant was ended and made anew with other terms.",
-    "grant.confirmed": "The source of a grant confirmed it.",
     "grant.ended": "A grant ended.",
-    "grant.expired": "A grant ended by itself.",
-    "grant.refused": "A grant was refused because who made it may not give it.",
     # invitations
     "invitation.created": "A person was invited.",
-    "invitation.resent": "An invitation was sent again; the old link is dead.",
     "invitation.revoked": "An invitation was revoked.",
     "invitation.accepted": "An invitation was accepted.",
-    "invitation.refused": "An invitation could not be accepted.",
     # domains
     "domain.claimed": "An e-mail domain was claimed; its proof is awaited.",
     "domain.verified": "An e-mail domain was proven.",
-    "domain.lost": "The proof of an e-mail domain is gone.",
-    "domain.changed": "The sign-in mode of an e-mail domain was changed.",
     "domain.released": "An e-mail domain was released.",
     # users
     "user.created": "A person was created.",
@@ -126,7 +117,6 @@ EVENTS: dict[str, str] = {
     "backup.restored": "A backup was restored.",
     "apply.applied": "A file of wanted objects was applied.",
     "export.made": "The objects of the installation were exported.",
-    "settings.changed": "The settings of the installation were changed.",
 }
 
 

@@ -100,7 +100,6 @@ def require_whole_trail() -> None:
 
 
 @pytest.mark.rule("AUD-01")
-@pytest.mark.rule("AUD-02")
 def test_of_200_changes_none_is_lost_or_half_done_however_often_the_process_is_killed(
     app: Flask, database_url: str, request: pytest.FixtureRequest
 ) -> None:
