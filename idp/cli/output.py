@@ -39,6 +39,9 @@ class Worded:
 Answer: TypeAlias = "Json | Lines | Worded"
 """What a command's function returns."""
 
+_EVERY = 2.0
+"""Seconds between two lines that say how far long work has come."""
+
 _NOT_A_TERMINAL = 10_000
 """Columns where nobody looks at a terminal: nothing is cut or folded."""
 
@@ -71,10 +74,28 @@ def moment(instant: int | None) -> str | None:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal (stderr) how far long work has come; yields what to tell: how many are done, of how many."""
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    """Show on stderr how far long work has come; yields what to tell: how many are done, of how many.
+
+    Where nobody looks at a terminal: a line every few seconds.
+    """
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(title: str) -> Callable[[int, int], None]:
+    told = clock.monotonic()
+
+    def tell_now_and_then(done: int, total: int) -> None:
+        nonlocal told
+        if clock.monotonic() - told >= _EVERY:
+            told = clock.monotonic()
+            tell(f"{title}: {done:,} of {total:,}")
+
+    return tell_now_and_then
 
 
 def _stream(answer: Lines, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ class AddressTaken(Conflict):
 
 
 Released = Callable[[Address], bool]
-"""Whether a held address may be given to another person (DOMAIN: managed, and its holder no longer a member there)."""
+"""Whether a held address may be given to another person (`docs/domain.md`: managed, and its holder no member there)."""
 
 
 def of(user_id: str) -> list[Address]:

@@ -159,12 +159,13 @@ class Service:
         self._workers = workers
         self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
+        self.first_start = 0.0
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Service"]:
         """Started, and in the end gone, whatever happened."""
         try:
-            self.start()
+            self.first_start = self.start()
             yield self
         finally:
             self.kill()
@@ -176,7 +177,7 @@ class Service:
         command = [sys.executable, "-m", "tests.platform.serving", str(self.port), str(self._workers), *files]
         with self._out.open("wb") as out, self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=out, stderr=log, env=self.environment())
-        self.until(lambda: bool(self.said()), within=30)
+        self.until(lambda: bool(self.said()), within=60)
         return time.monotonic() - began
 
     def environment(self) -> dict[str, str]:
@@ -188,7 +189,7 @@ class Service:
             "IDP_DATABASE_URL": self.url,
             "IDP_SECRET_KEY": SECRET_KEY,
             "IDP_METRICS_TOKEN": METRICS_TOKEN,
-            "IDP_DRAIN_SECONDS": "1",
+            "IDP_DRAIN_SECONDS": "2",
         }
 
     def said(self) -> str:

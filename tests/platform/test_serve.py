@@ -145,14 +145,14 @@ def test_a_stop_leaves_readiness_finishes_what_runs_and_then_closes(
 ) -> None:
     slow: list[Answer] = []
     with Service(database_url, tmp_path).running() as service:
-        running = threading.Thread(target=lambda: slow.append(service.get("/slow?seconds=2.5", timeout=10)))
+        running = threading.Thread(target=lambda: slow.append(service.get("/slow?seconds=5", timeout=20)))
         running.start()
         service.until(lambda: service.is_ready(), within=5)
         os.kill(service.pid, signal.SIGTERM)
-        service.until(lambda: service.get("/readyz").status == 503, within=1)
+        service.until(lambda: service.get("/readyz").status == 503, within=2)
         assert service.get("/readyz").json["failed"] == "serving"
         assert service.get("/who").status == 200
-        service.until(lambda: _is_closed(service), within=2)
+        service.until(lambda: _is_closed(service), within=4)
         assert running.is_alive()
         running.join()
         assert (slow[0].status, slow[0].body) == (200, b"done")

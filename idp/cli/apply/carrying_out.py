@@ -70,12 +70,15 @@ def carry_out(plan: Plan, *, file: str, by: Actor, told: Callable[[int, int], No
     hands, done = Hands(by), 0
     with trail.together():
         for kind, same in groupby(plan.steps, key=type):
+            grown, analyzed = 0, database.CHUNK
             for some in _batches(kind, list(same)):
                 _do(hands, kind, some, file)
-                if len(some) > database.CHUNK:
-                    database.analyze(*_WRITES.get(kind, ()))
-                done += len(some)
-                told(done, len(plan.steps))
+                grown += len(some)
+                if kind in _WRITES and grown >= 2 * analyzed:
+                    database.analyze(*_WRITES[kind])
+                    analyzed = grown
+                told(done + grown, len(plan.steps))
+            done += grown
 
 
 def _batches(kind: type[Step], same: Sequence[Step]) -> Iterator[Sequence[Step]]:

@@ -17,6 +17,7 @@ from idp.cli.apply.outlook import People
 from idp.cli.apply.passwords import ChangedMeanwhile, Passwords
 from idp.cli.apply.places import Faults
 from idp.cli.apply.plan import Plan
+from idp.cli.apply.present import Present
 from idp.cli.apply.wanted import WantedFile
 from idp.cli.door import Command, operator
 from idp.cli.output import Worded
@@ -61,24 +62,29 @@ def run(wanted: WantedFile, by: Actor | None = None) -> Plan:
     if not drawn.steps:
         return drawn
     with database.writing():
-        return _write(wanted, known, by)
+        again = _look_again(wanted)
+        drawn = drawn if again == now else plan.draw(wanted, again, known)
+        _write(wanted, drawn, by)
+    return drawn
 
 
-def _write(wanted: WantedFile, known: Passwords, by: Actor) -> Plan:
-    """Draw the plan again, where nothing can change any more, and carry it out."""
+def _look_again(wanted: WantedFile) -> Present:
+    """What there is, where nothing of it can change any more: another file, and whoever changes access, waits."""
     if not database.is_sqlite():
         database.session().execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     asked = plan.asked(wanted)
     locking.lock(*present.organization_ids(asked))
-    drawn = plan.draw(wanted, present.read(asked), known)
+    return present.read(asked)
+
+
+def _write(wanted: WantedFile, drawn: Plan, by: Actor) -> None:
     with _taken_is_changed(), output.progress(f"Applying {wanted.name}") as told:
         carrying_out.carry_out(drawn, file=wanted.name, by=by, told=told)
     after = {"file": wanted.name, "sha256": wanted.digest, "changes": drawn.counts()}
     trail.record("apply.applied", by=by, subject=wanted.name, after=after)
-    return drawn
 
 
-def _hashed(wanted: WantedFile, now: present.Present) -> Passwords:
+def _hashed(wanted: WantedFile, now: Present) -> Passwords:
     people = People(wanted.users, now.people, Faults())
     with output.progress("Hashing passwords") as told:
         return passwords.prepare(people.pairs, credentials.hash, told)

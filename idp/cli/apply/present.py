@@ -175,7 +175,7 @@ class Key:
 class Present:
     """What there is. `slugs`: whose each slug is or was; `at`: when this was read, in microseconds UTC."""
 
-    at: int
+    at: int = field(compare=False)
     organizations: Mapping[str, Organization] = field(default_factory=dict)
     slugs: Mapping[str, str] = field(default_factory=dict)
     people: Mapping[str, Person] = field(default_factory=dict)
