@@ -27,11 +27,15 @@ from idp.platform import backup as backups
 from idp.platform.backup import Manifest, Part, Rows
 from idp.platform.database import db
 from idp.platform.errors import Conflict, Invalid
+from idp.sessions import people
+from idp.users import first_run
 from idp.users.models import User
 
 AFTERWARDS: Final[tuple[tuple[str, Callable[[Actor], int]], ...]] = (
     ("invitations voided", lambda by: invitations.revoke_all(by=by)),
     ("jobs freed", lambda _: jobs.let_go()),
+    ("sessions ended", lambda _: people.end_everybodys("restored")),
+    ("setup links voided", lambda _: first_run.close_door()),
     # one line for everything that was valid once, or held by somebody, when the backup was made
 )
 """What must not count any more after a restore: it may have been used, or taken back, since the backup was made."""

@@ -6,8 +6,9 @@ Nothing is told to a session when something happens to its person: whether it li
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, func, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
@@ -190,6 +191,13 @@ def end_all_of(user_id: str, *, because: str, by: Actor, but: str = "") -> int:
     """End every session of a person, but the one with the id `but`; how many ended."""
     ids = [one.id for one in _found(BrowserSession.user_id == user_id) if one.id != but]
     return sum(end(session_id, because=because, by=by) for session_id in ids)
+
+
+def end_everybodys(because: str) -> int:
+    """End every session there is, without an entry for each: a restore brings back what had ended; how many."""
+    live = update(BrowserSession).where(BrowserSession.ended_at.is_(None))
+    ended = database.session().execute(live.values(ended_at=clock.now(), ended_because=because))
+    return cast("CursorResult[object]", ended).rowcount
 
 
 def end_with(user: User, by: Actor) -> None:

@@ -5,8 +5,9 @@ ever run this installation; after the first operator it is closed for good, what
 """
 
 from dataclasses import dataclass
+from typing import cast
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, CursorResult, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from idp.audit import trail
@@ -76,9 +77,9 @@ def redeem(token: str) -> None:
         raise SetupClosed
 
 
-def close_door() -> None:
-    """Let no link open any more, because there is an operator, or the data was restored. Inside `writing()`."""
-    database.session().execute(delete(SetupLink))
+def close_door() -> int:
+    """Let no link open any more, because there is an operator, or the data was restored; how many. In `writing()`."""
+    return cast("CursorResult[object]", database.session().execute(delete(SetupLink))).rowcount
 
 
 def _opened_by(token: str) -> tuple[ColumnElement[bool], ...]:

@@ -332,7 +332,6 @@ def test_pages_of_a_person_are_not_kept_by_anybody(browser: Browser, olivia: str
         assert "Cookie" in page.response.headers["Vary"]
 
 
-@pytest.mark.rule("AUZ-13")
 def test_whoever_has_to_prove_something_now_does_not_get_by_with_a_session(browser: Browser, olivia: str) -> None:
     browser.sign_in("olivia")
     (before,) = sessions_in(browser)

@@ -35,9 +35,9 @@ def onward(sign_in: SignIn) -> AnyResponse:
     return redirect(way_back(sign_in), 303)
 
 
-def address(step: Step, sign_in: SignIn, **more: str) -> str:
+def address(step: Step, sign_in: SignIn) -> str:
     """Where `step` of the sign-in is asked."""
-    return f"{PATHS[step]}?{urlencode({'txn': sign_in.id, **more})}"
+    return f"{PATHS[step]}?txn={sign_in.id}"
 
 
 def way_back(sign_in: SignIn) -> str:

@@ -77,8 +77,7 @@ def _begin() -> ResponseReturnValue:
     hint = identifiers.normal(request.args.get("login_hint", ""))
     with database.writing():
         begun = transactions.begin(browser.known_or_new().id, Demand(login_hint=hint), return_to=return_to)
-    kept = {"ui_locales": request.args["ui_locales"]} if "ui_locales" in request.args else {}
-    return redirect(answers.address(Step.IDENTIFY, begun, **kept), 303)
+    return redirect(answers.address(Step.IDENTIFY, begun), 303)
 
 
 def _is_asked(sign_in: SignIn, known: Browser | None) -> bool:
