@@ -73,7 +73,7 @@ def test_fewer_than_15_characters_are_too_few(app: Flask) -> None:
 
 
 def test_a_hash_is_known_to_be_of_a_password_only_if_we_made_it(app: Flask) -> None:
-    hashed = passwords.hash(GOOD)
+    hashed = passwords.hash(GOOD, NOBODY)
     assert passwords.is_of(hashed, GOOD)
     assert not passwords.is_of(hashed, GOOD + "!")
     cheaper = argon2.PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(GOOD)
