@@ -1,8 +1,6 @@
 """Whom a typed name means. Nothing that a browser sees depends on the answer."""
 
-from idp.platform.errors import NotFound
-from idp.users import names, users
-from idp.users.models import User
+from idp.users import addresses, names, users
 
 LONGEST = 320
 """Characters of a name that is looked at: the longest address there can be (RFC 3696 §3)."""
@@ -14,11 +12,14 @@ def normal(typed: str) -> str:
 
 
 def person(identifier: str) -> str | None:
-    """The id of the person with that username or address, or `None`; a name with `@` is only ever an address."""
-    try:
-        found: User | None = users.by_address(identifier) if "@" in identifier else users.by_username(identifier)
-    except NotFound:
-        return None
+    """The id of the person with that username or address, or `None`; a name with `@` is only ever an address.
+
+    One statement, whoever it finds: more of them would tell by the time (LOG-02). A deleted person has no address.
+    """
+    if "@" in identifier:
+        held = addresses.held(identifier)
+        return None if held is None else held.user_id
+    found = users.by_username(identifier)
     return None if found is None or found.deleted_at is not None else found.id
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -32,11 +33,12 @@ class Look:
 
 
 class Visitor:
-    """Somebody with a browser at the provider whose address is `url`."""
+    """Somebody with a browser at the provider `app`, whose address is `url`."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str, app: Flask) -> None:
         self._browser = browser
         self.url = url
+        self.app = app
 
     @contextlib.contextmanager
     def visit(self, path: str, look: Look = Look(), *, complaint: str = "status of") -> Iterator[Page]:
@@ -76,7 +78,7 @@ def visitor(folder: Path, prepare: Callable[[], None] = lambda: None, **given: o
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_QUIET))
-                yield Visitor(browser, f"http://localhost:{port}")
+                yield Visitor(browser, f"http://localhost:{port}", site.app)
                 browser.close()
         finally:
             server.shutdown()

@@ -330,9 +330,9 @@ def test_whatever_is_done_in_whatever_order_nobody_is_signed_in_without_a_proof(
     monkeypatch.setattr(phc, "_OURS", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     start()
     run_state_machine_as_test(
-        lambda: Walk(app),
+        lambda: Walk(app),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=int(os.environ.get("CANOPY_WALKS", "6")),
+            max_examples=int(os.environ.get("CANOPY_WALKS", "4")),
             stateful_step_count=40,
             deadline=None,
             phases=[Phase.generate],  # to make a walk that went wrong shorter takes minutes

@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from idp.credentials import passwords, phc
@@ -115,6 +116,28 @@ def test_whatever_is_typed_is_answered_the_same(house: Flask, name: str, passwor
 
 
 # Time
+
+
+@pytest.mark.rule("LOG-01")
+@pytest.mark.rule("LOG-02")
+@pytest.mark.parametrize(("name", "unknown"), [("olivia", "nobody"), *((f"{n}@northwind.test", "no@a.test") for n in (
+    "olivia", "disabled", "without"))])  # fmt: skip
+def test_the_database_is_asked_the_same_whoever_is_named(house: Flask, name: str, unknown: str) -> None:
+    assert statements(house, name) == statements(house, unknown)
+
+
+def statements(app: Flask, name: str) -> list[str]:
+    """What the database is asked for somebody who types that name and a wrong password."""
+    asked: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    journey(app, name, "wrong")  # what is asked once is known from here on
+    event.listen(database.db.engine, "before_cursor_execute", listen)
+    journey(app, name, "wrong")
+    event.remove(database.db.engine, "before_cursor_execute", listen)
+    return asked
 
 
 def seconds(app: Flask, name: str) -> tuple[float, float]:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
+from idp.login.models import Transaction
+from idp.platform import database
 from tests.actors import GOOD
 from tests.flows import browsers, people
 from tests.flows.browsers import Look, Visitor
@@ -155,6 +158,21 @@ def test_a_sign_in_of_another_browser_leads_to_one_of_our_own(visitor: Visitor, 
         is_at(page, "login")
 
 
+@SCRIPTS
+def test_a_sign_in_that_ran_out_says_so_and_leads_on(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login?return_to=/me?context=x", look) as page:
+        name(page, "olivia")
+        with visitor.app.app_context(), database.writing():
+            database.session().execute(update(Transaction).values(expires_at=0))
+        give(page)
+        expect(page.locator("h1")).to_have_text("Something went wrong")
+        expect(page.get_by_text("This sign-in has ended.")).to_be_visible()
+        page.get_by_role("link", name="Start again").click()
+        name(page, "olivia")
+        give(page)
+        assert page.url.endswith("/me?context=x")
+
+
 # Choosing
 
 
@@ -248,6 +266,8 @@ def test_everybody_can_read_and_use_every_page(visitor: Visitor, look: Look) -> 
         is_readable(page)
         sign_in(page, visitor, "nick")
         page.goto(f"{visitor.url}/select")
+        is_readable(page)
+        sign_in(page, visitor, "eve")
         is_readable(page)
 
 

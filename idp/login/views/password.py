@@ -128,7 +128,7 @@ def _who(held: SignIn) -> tuple[str]:
 def _device(held: SignIn) -> str:
     """The browser, where the person has signed in before: others' failures do not lock them out there (LOG-05)."""
     known = browser.current()
-    return known.id if known and held.user_id and people.is_known(known, held.user_id) else ""
+    return known.id if known and people.is_known(known, held.user_id or "") else ""
 
 
 def _is_asked(sign_in: SignIn) -> bool:
