@@ -1,19 +1,18 @@
 """`idp export`: what there is, in the format that `idp apply` reads; applied where it came from, nothing is to do."""
 
-import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeAlias, TypeVar
 
 import click
-from ruamel.yaml import YAML
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.audit import trail
+from idp.cli import output, yaml_text
 from idp.cli.apply import present
-from idp.cli.apply.present import Client, Grant, Organization, Person, Present, Role
+from idp.cli.apply.present import Client, Grant, Member, Organization, Person, Present, Role
 from idp.cli.apply.wanted import STORED
 from idp.cli.door import Command, operator
 from idp.cli.output import Json, Worded
@@ -21,6 +20,7 @@ from idp.clients.clients import FIXED
 from idp.clients.models import OPERATOR
 from idp.clients.models import Client as ClientRow
 from idp.organizations import scopes
+from idp.organizations.effective import OWNER_ROLE
 from idp.organizations.models import Organization as OrganizationRow
 from idp.organizations.roles import Permitted, RoleSettings
 from idp.platform import clock, database
@@ -38,20 +38,19 @@ _ACROSS = ("connection", "sso:", "scim:")
 @click.option("--with-password-hashes", is_flag=True, help="Write password hashes instead of the marker.")
 def export(org: str | None, with_password_hashes: bool) -> Worded:
     """Write what there is as a file for `idp apply`, without any secret: a marker stands for what is stored."""
-    there = read(org)
+    with output.progress("Reading") as told:
+        told(0, 1)
+        there = read(org)
     document = written(there, whole=org is None, with_hashes=with_password_hashes)
     with database.writing():
         said = {"organization": org, "people": len(there.people), "password_hashes": with_password_hashes}
         trail.record("export.made", by=operator(), subject=org or "everything", after=said)
-    text = io.StringIO()
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = False, 120, False  # type: ignore[assignment]
-    yaml.dump(document, text)
-    return Worded(document, text.getvalue().rstrip("\n"))
+    return Worded(document, "".join(yaml_text.lines(document)).rstrip("\n"))
 
 
 def read(org: str | None) -> Present:
     """Everything, or one organization (id or slug) with its people, and with the clients that it owns."""
+    database.look()
     if org is not None:
         organization_id = scopes.organization_named(org)
         owned = _ids(ClientRow.id, ClientRow.owner == organization_id, ClientRow.ended_at.is_(None))
@@ -67,14 +66,17 @@ def read(org: str | None) -> Present:
 
 def written(there: Present, *, whole: bool, with_hashes: bool = False) -> Said:
     """The document. `whole`: with what belongs to the installation (APIs, signing keys, operators), too."""
-    organizations = sorted(there.organizations.values(), key=lambda one: one.slug)
-    members = {one.user_id for organization in organizations for one in organization.members.values()}
-    people = [one for one in there.people.values() if whole or one.id in members]
+    organizations = [_Inside(one) for one in sorted(there.organizations.values(), key=lambda one: one.slug)]
+    memberships: dict[str, list[Json]] = defaultdict(list)
+    for organization in organizations:
+        for member in organization.one.members.values():
+            memberships[member.user_id].append(organization.membership(member))
+    people = [one for one in there.people.values() if whole or one.id in memberships]
     document: Said = {
         "version": 1,
         "organizations": [_organization(one, there) for one in organizations],
-        "users": [_person(one, organizations, with_hashes) for one in sorted(people, key=lambda one: one.key)],
-        "clients": [_client(there.clients[id], there) for id in sorted(there.clients)],
+        "users": [_person(one, memberships, with_hashes) for one in sorted(people, key=lambda one: one.key)],
+        "clients": [_client(one, organizations) for one in _clients(there)],
     }
     if whole:
         document |= {"apis": _apis(there), "signing_keys": _keys(there), "operators": _operators(there)}
@@ -88,7 +90,47 @@ def _ids(column: InstrumentedAttribute[str], *conditions: ColumnElement[bool]) -
 # Organizations
 
 
-def _organization(one: Organization, there: Present) -> Said:
+class _Inside:
+    """An organization and what is held in it."""
+
+    def __init__(self, one: Organization) -> None:
+        self.one = one
+        self._accounts = {account.placement: account.key for account in one.accounts.values()}
+        self._groups = {group.id: group.key for group in one.groups.values()}
+        self._held: dict[str, dict[tuple[str, str], list[Grant]]] = defaultdict(lambda: defaultdict(list))
+        for grant in one.grants:
+            if grant.counts and not grant.source.startswith(_ACROSS):
+                self._held[grant.grantee][grant.scope, grant.role].append(grant)
+
+    def membership(self, member: Member) -> Said:
+        """A membership with the roles of the member."""
+        said: Said = {"id": member.id, "organization": self.one.slug, "status": member.status}
+        return said | self.holdings(member.id)
+
+    def holdings(self, grantee: str) -> Said:
+        """The roles of one grantee by level, each with the latest end that any of its grants has."""
+        if grantee not in self._held:
+            return {}
+        roles: list[Json] = []
+        groups: dict[str, list[Json]] = defaultdict(list)
+        accounts: dict[str, list[Json]] = defaultdict(list)
+        for (scope, role), grants in sorted(self._held[grantee].items()):
+            if scope in self._accounts:
+                accounts[self._accounts[scope]].append(_until(role, grants))
+            elif scope in self._groups:
+                groups[self._groups[scope]].append(_until(role, grants))
+            elif scope == self.one.id:
+                roles.append(_until(role, grants))
+        levels: Said = {
+            "roles": roles,
+            "group_roles": dict(sorted(groups.items())),
+            "account_roles": dict(sorted(accounts.items())),
+        }
+        return {name: value for name, value in levels.items() if value}
+
+
+def _organization(inside: _Inside, there: Present) -> Said:
+    one = inside.one
     names = {member.id: there.people[member.user_id].username for member in one.members.values()}
     policy = asdict(one.policy)
     said: Said = {
@@ -97,7 +139,7 @@ def _organization(one: Organization, there: Present) -> Said:
         "name": one.name,
         "status": "suspended" if one.is_suspended else "active",
         "owner": names[one.owner],
-        "deputy": names.get(one.deputy),
+        **_deputy(inside, there),
         "policies": policy | {"methods": list(one.policy.methods)},
         "accounts": [
             {
@@ -118,7 +160,7 @@ def _organization(one: Organization, there: Present) -> Said:
                 "key": team.key,
                 "name": team.name,
                 "members": sorted(names[id] for id in team.members),
-                **_holdings(one, team.id),
+                **inside.holdings(team.id),
             }
             for team in _by_key(one.teams)
         ],
@@ -128,6 +170,19 @@ def _organization(one: Organization, there: Present) -> Said:
         ],
     }
     return {name: value for name, value in said.items() if value != []}
+
+
+def _deputy(inside: _Inside, there: Present) -> Said:
+    """Who follows the owner; nothing is said of one who could not, because nobody could name them again."""
+    member = inside.one.members.get(inside.one.deputy)
+    if member is None:
+        return {"deputy": None}
+    person = there.people[member.user_id]
+    teams = [team.id for team in inside.one.teams.values() if member.id in team.members]
+    held = [inside.holdings(grantee).get("roles", []) for grantee in (member.id, *teams)]
+    is_super_admin = any(OWNER_ROLE in roles for roles in held if isinstance(roles, list))
+    usable = is_super_admin and member.status == "active" and not person.is_disabled
+    return {"deputy": person.username} if usable else {}
 
 
 Keyed = TypeVar("Keyed", present.Account, present.Group, Role, present.Team)
@@ -170,27 +225,6 @@ def _permission(one: Permitted) -> Json:
     return {"name": one.name, "modes": modes} | ({"audience": one.audience} if one.audience else {})
 
 
-def _holdings(one: Organization, grantee: str) -> Said:
-    """The roles of one grantee by level, each with the latest end that any of its grants has."""
-    accounts = {account.placement: account.key for account in one.accounts.values()}
-    groups = {group.id: group.key for group in one.groups.values()}
-    held: dict[tuple[str, str], list[Grant]] = defaultdict(list)
-    for grant in one.grants:
-        if grant.grantee == grantee and grant.counts and not grant.source.startswith(_ACROSS):
-            held[grant.scope, grant.role].append(grant)
-    said: dict[str, dict[str, list[Json]]] = {name: defaultdict(list) for name in ("group_roles", "account_roles")}
-    roles: list[Json] = []
-    for (scope, role), grants in sorted(held.items()):
-        if scope in accounts:
-            said["account_roles"][accounts[scope]].append(_until(role, grants))
-        elif scope in groups:
-            said["group_roles"][groups[scope]].append(_until(role, grants))
-        else:
-            roles.append(_until(role, grants))
-    levels: Said = {name: dict(sorted(inner.items())) for name, inner in said.items() if inner}
-    return {"roles": roles, **levels} if roles else levels
-
-
 def _until(role: str, grants: Iterable[Grant]) -> Json:
     ends = [grant.until for grant in grants]
     last = None if None in ends else max(end for end in ends if end is not None)
@@ -200,7 +234,7 @@ def _until(role: str, grants: Iterable[Grant]) -> Json:
 # People
 
 
-def _person(one: Person, organizations: Iterable[Organization], with_hashes: bool) -> Said:
+def _person(one: Person, memberships: Mapping[str, list[Json]], with_hashes: bool) -> Said:
     said: Said = {"id": one.id, "username": one.username}
     for address in one.addresses:
         if address.is_primary:
@@ -213,18 +247,7 @@ def _person(one: Person, organizations: Iterable[Organization], with_hashes: boo
         said["password_hash"] = one.hash if with_hashes else STORED
     said |= {"status": "disabled"} if one.is_disabled else {}
     said |= {name: value for name, value in sorted(one.claims.items()) if name != "updated_at"}
-    memberships: list[Json] = [
-        {
-            "id": member.id,
-            "organization": organization.slug,
-            "status": member.status,
-            **_holdings(organization, member.id),
-        }
-        for organization in organizations
-        for member in organization.members.values()
-        if member.user_id == one.id
-    ]
-    return said | ({"memberships": memberships} if memberships else {})
+    return said | ({"memberships": memberships[one.id]} if one.id in memberships else {})
 
 
 def _operators(there: Present) -> list[Json]:
@@ -235,37 +258,44 @@ def _operators(there: Present) -> list[Json]:
 # Clients, APIs, keys
 
 
-def _client(one: Client, there: Present) -> Said:
-    slug = _slugs(there)
-    context = one.settings.context
+def _clients(there: Present) -> list[Client]:
+    """Those of the operator, and of organizations that are open."""
+    owners = {OPERATOR, *there.organizations}
+    return sorted((one for one in there.clients.values() if one.owner in owners), key=lambda one: one.id)
+
+
+def _client(one: Client, organizations: Iterable[_Inside]) -> Said:
+    inside = {organization.one.id: organization for organization in organizations}
     said: Said = {"client_id": one.id, **dict(sorted(one.settings.metadata.items()))}
-    if one.owner != OPERATOR:
-        said["organization"] = slug(one.owner)
+    if one.owner in inside:
+        said["organization"] = inside[one.owner].one.slug
     if one.digests:
         said["client_secret"] = STORED
-    if context.kind == FIXED:
-        account: Said = {"account": context.account_id} if context.account_id else {}
-        said["context"] = {"organization": slug(context.organization_id or ""), **account}
-    else:
-        said["context"] = context.kind
-    enabled_for = one.settings.enabled_for
-    said["enabled_for"] = "all" if enabled_for is None else sorted(map(slug, enabled_for))
-    said |= {"switched_off": sorted(map(slug, one.switched_off))} if one.switched_off else {}
+    said |= _context(one, inside)
+    said |= {"switched_off": _slugs(one.switched_off, inside)} if one.switched_off else {}
     said |= {"first_party": True} if one.settings.first_party else {}
     said |= {"status": "disabled"} if one.is_disabled else {}
-    held = {organization.slug: _holdings(organization, one.id) for organization in there.organizations.values()}
     if one.owner != OPERATOR:
-        return said | held.get(slug(one.owner), {})
-    roles_in: list[Json] = [{"organization": slug, **holdings} for slug, holdings in sorted(held.items()) if holdings]
+        return said | inside[one.owner].holdings(one.id)
+    held = [(organization.one.slug, organization.holdings(one.id)) for organization in organizations]
+    roles_in: list[Json] = [{"organization": slug, **holdings} for slug, holdings in held if holdings]
     return said | ({"roles_in": roles_in} if roles_in else {})
 
 
-def _slugs(there: Present) -> Callable[[str], str]:
-    def slug(organization_id: str) -> str:
-        known = there.organizations.get(organization_id)
-        return known.slug if known else organization_id
+def _context(one: Client, inside: Mapping[str, _Inside]) -> Said:
+    """What its tokens speak for, and where it is offered; nothing of organizations that are closed."""
+    context, enabled_for = one.settings.context, one.settings.enabled_for
+    said: Said = {"enabled_for": "all" if enabled_for is None else _slugs(enabled_for, inside)}
+    if context.kind != FIXED:
+        return {"context": context.kind} | said
+    if context.organization_id is None or context.organization_id not in inside:
+        return said
+    account: Said = {"account": context.account_id} if context.account_id else {}
+    return {"context": {"organization": inside[context.organization_id].one.slug, **account}} | said
 
-    return slug
+
+def _slugs(ids: Iterable[str], inside: Mapping[str, _Inside]) -> Sequence[Json]:
+    return sorted(inside[id].one.slug for id in ids if id in inside)
 
 
 def _apis(there: Present) -> list[Json]:

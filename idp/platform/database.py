@@ -148,6 +148,14 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def look() -> None:
+    """Begin a reading transaction all of whose statements see one instant; it ends with the next `writing()`."""
+    current = session()
+    current.rollback()
+    one_instant = {} if is_sqlite() else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    current.connection(execution_options=one_instant)
+
+
 # Writing
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.cli import output
-from idp.cli.apply import carrying_out, parsing, passwords, plan, present, telling
+from idp.cli.apply import carrying_out, document, parsing, passwords, plan, present, telling
 from idp.cli.apply.outlook import People
 from idp.cli.apply.passwords import ChangedMeanwhile, Passwords
 from idp.cli.apply.places import Faults
@@ -40,15 +40,17 @@ def apply(file: Path, only_plan: bool) -> Worded:
     What the file does not speak of stays; `state: absent` removes. All of the file is applied, or nothing.
     """
     with _without_collector():
-        wanted = parsing.read_file(file)
+        with output.progress(f"Reading {file.name}") as told:
+            wanted = parsing.read_file(file, told)
         return telling.planned(draw(wanted), wanted.name) if only_plan else telling.applied(run(wanted), wanted.name)
 
 
 def draw(wanted: WantedFile) -> Plan:
     """What would be done. Nothing is written, and no password is hashed. Raises `FileRefused`."""
+    database.look()
     now = present.read(plan.asked(wanted))
     people = People(wanted.users, now.people, Faults())
-    return plan.draw(wanted, now, passwords.prepare(people.pairs, lambda *_: _NOT_HASHED, _quietly))
+    return plan.draw(wanted, now, passwords.prepare(people.pairs, lambda *_: _NOT_HASHED, document.quietly))
 
 
 def run(wanted: WantedFile, by: Actor | None = None) -> Plan:
@@ -56,6 +58,7 @@ def run(wanted: WantedFile, by: Actor | None = None) -> Plan:
     by = by or operator()
     with output.progress("Looking at what there is") as told:
         told(0, 1)
+        database.look()
         now = present.read(plan.asked(wanted))
     known = _hashed(wanted, now)
     drawn = plan.draw(wanted, now, known)
@@ -88,10 +91,6 @@ def _hashed(wanted: WantedFile, now: Present) -> Passwords:
     people = People(wanted.users, now.people, Faults())
     with output.progress("Hashing passwords") as told:
         return passwords.prepare(people.pairs, credentials.hash, told)
-
-
-def _quietly(done: int, total: int) -> None:
-    """Nothing to tell."""
 
 
 @contextlib.contextmanager

@@ -5,8 +5,9 @@ field says what it expects, so that `NO` is Norway where a country is wanted. Ta
 keys; what an alias repeats counts as often as it is repeated.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 from yaml.error import MarkedYAMLError, YAMLError
@@ -30,6 +31,9 @@ MOST = 5_000_000
 
 DEEPEST = 32
 """Lists and mappings within each other."""
+
+_OFTEN = 10_000
+"""Events of the parser between two times that somebody is told how far it has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,19 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def read(name: str, content: bytes) -> Node:
-    """The document in the file `name`. Raises `FileRefused`: not UTF-8, not YAML, too large, too deep, keys twice."""
+Told: TypeAlias = Callable[[int, int], None]
+"""Told how much is done, of how much."""
+
+
+def quietly(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def read(name: str, content: bytes, told: Told = quietly) -> Node:
+    """The document in the file `name`; `told` how many characters were read.
+
+    Raises `FileRefused`: not UTF-8, not YAML, too large, too deep, keys twice.
+    """
     if len(content) > LARGEST:
         raise FileRefused(name, [Fault(1, "the file", f"expected at most {LARGEST // 1024**2} MB")])
     try:
@@ -71,8 +86,10 @@ def read(name: str, content: bytes) -> Node:
         raise FileRefused(name, [Fault(line, "the file", "expected UTF-8")]) from None
     reading = _Reading(Faults())
     try:
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        for number, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
             reading.take(event)
+            if not number % _OFTEN:
+                told(getattr(event.start_mark, "index", 0), len(text))
     except _Beyond as beyond:
         raise FileRefused(name, [Fault(beyond.line, "the file", str(beyond))]) from None
     except YAMLError as error:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from idp.cli.apply import document, parse_clients, parse_organizations, parse_users
+from idp.cli.apply.document import Told
 from idp.cli.apply.fields import Fields
 from idp.cli.apply.places import NOWHERE, Fault, Faults, FileRefused
 from idp.cli.apply.wanted import WantedFile, WantedOperator
@@ -19,19 +20,19 @@ class Unreadable(Unavailable):
     remedy = "Name a file that exists and that you may read."
 
 
-def read_file(path: Path) -> WantedFile:
+def read_file(path: Path, told: Told = document.quietly) -> WantedFile:
     """What the file at `path` says. Raises `Unreadable`, and `FileRefused` with every fault."""
     try:
         with path.open("rb") as file:
             content = file.read(document.LARGEST + 1)
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from None
-    return read(path.name, content)
+    return read(path.name, content, told)
 
 
-def read(name: str, content: bytes) -> WantedFile:
+def read(name: str, content: bytes, told: Told = document.quietly) -> WantedFile:
     """What `content` says; `name` is what faults call it. Raises `FileRefused` with every fault."""
-    root = document.read(name, content)
+    root = document.read(name, content, told)
     faults = Faults()
     fields = Fields(root, NOWHERE, faults)
     _require_version(name, fields)

@@ -78,7 +78,9 @@ def _present(before: Client | None, outlook: Outlook) -> ClientPlan:
     now = before.settings
     organization = outlook.of_id(now.context.organization_id) if now.context.organization_id else None
     account = Ref("account", now.context.account_id, now.context.account_id) if now.context.account_id else None
-    enabled_for = None if now.enabled_for is None else frozenset(outlook.of_id(one) for one in now.enabled_for)
+    enabled_for = None
+    if now.enabled_for is not None:  # what is closed is not spoken of
+        enabled_for = frozenset(outlook.of_id(one) for one in now.enabled_for if one not in outlook.present.closed)
     return ClientPlan(now.metadata, now.context.kind, organization, account, enabled_for, now.first_party)
 
 
@@ -127,7 +129,8 @@ def _switches(wanted: WantedClient, ref: Ref, before: Client | None, outlook: Ou
     if wanted.switched_off is None:
         return
     place = wanted.place.of("switched_off")
-    is_off = {outlook.of_id(one) for one in before.switched_off} if before is not None else set()
+    closed = outlook.present.closed
+    is_off = {outlook.of_id(one) for one in before.switched_off if one not in closed} if before is not None else set()
     wanted_off = _organizations(wanted.switched_off, outlook)
     for organization in sorted(wanted_off - is_off, key=lambda one: one.name):
         drawing.add(steps.SwitchClient(place, ref, organization, on=False))

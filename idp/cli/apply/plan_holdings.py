@@ -33,19 +33,17 @@ def draw(
     present = one.grants.get(id or grantee.id, []) if id or grantee.id else []
     kept: set[tuple[str, str]] = set()
     for holding in holdings.items:
-        scope = _scope(one, holding)
-        if scope is None or not _is_role(one, holding, outlook, drawing):
+        scope, role, until = _scope(one, holding), holding.role.text, holding.until
+        if scope is None:
             continue
-        scope_id = one.scope_ids.get(scope, "")
-        kept.add((scope_id, holding.role.text))
-        if holding.until is not None and holding.until <= outlook.present.at:
-            kept.discard((scope_id, holding.role.text))
+        if until is not None and until <= outlook.present.at:
             drawing.note(holding.role.place, "not granted: it has expired")
             continue
-        same = [grant for grant in present if (grant.scope, grant.role) == (scope_id, holding.role.text)]
-        if not _is_held(holding.until, same):
-            role = holding.role.text
-            drawing.add(steps.GrantRole(holding.role.place, grantee, one.ref, role, scope, holding.until))
+        scope_id = one.scope_ids.get(scope, "")
+        kept.add((scope_id, role))
+        same = [grant for grant in present if (grant.scope, grant.role) == (scope_id, role)]
+        if not _is_held(until, same) and _is_role(one, holding, outlook, drawing):
+            drawing.add(steps.GrantRole(holding.role.place, grantee, one.ref, role, scope, until))
     rest = [grant for grant in present if (grant.scope, grant.role) not in kept]
     _end_the_rest(one, grantee, holdings, rest, drawing)
 

@@ -1,5 +1,6 @@
 """The difference for organizations, their accounts, groups, roles, teams and domains."""
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from idp.organizations.account_groups import GroupSettings
 from idp.organizations.accounts import AccountSettings
 from idp.organizations.organizations import OrganizationSettings
 from idp.organizations.policies import PolicySettings
-from idp.organizations.roles import RoleSettings
+from idp.organizations.roles import Permitted, RoleSettings
 from idp.organizations.teams import TeamSettings
 
 
@@ -233,7 +234,8 @@ def _role(one: OrganizationOutlook, pair: Pair[WantedRole, Role], outlook: Outlo
     settings = drawing.made(place, lambda: _role_settings(wanted, was))
     if settings is None:
         return
-    _require_declared(settings, place.of("permissions"), outlook, drawing)
+    added = settings.permissions - (was.permissions if was is not None else frozenset())
+    _require_declared(added, place.of("permissions"), outlook, drawing)
     if was is None:
         blank = replace(settings, permissions=frozenset())
         drawing.add(steps.CreateRole(place, pair.ref, one.ref, settings, wanted.id, _role_difference(blank, settings)))
@@ -266,9 +268,9 @@ def _role_difference(was: RoleSettings, becomes: RoleSettings) -> str:
     return ", ".join([*gained, *lost, *([rest] if rest else [])]) or "without permissions"
 
 
-def _require_declared(settings: RoleSettings, place: Place, outlook: Outlook, drawing: Drawing) -> None:
-    """As `roles.create` does, before anything is done."""
-    for one in sorted(settings.permissions):
+def _require_declared(added: Collection[Permitted], place: Place, outlook: Outlook, drawing: Drawing) -> None:
+    """As `roles` does, before anything is done: what comes into a role is declared by some API."""
+    for one in sorted(added):
         if not outlook.declares(one.audience, one.name):
             drawing.faults.add(place, f"expected permissions that some API declares: {one.name!a} is none")
 

@@ -173,7 +173,8 @@ class Key:
 
 @dataclass(frozen=True)
 class Present:
-    """What there is. `slugs`: whose each slug is or was; `at`: when this was read, in microseconds UTC."""
+    """What there is. `slugs`: whose each slug is or was; `closed`: ids of organizations that clients name and that are
+    closed; `at`: when this was read, in microseconds UTC."""
 
     at: int = field(compare=False)
     organizations: Mapping[str, Organization] = field(default_factory=dict)
@@ -183,6 +184,7 @@ class Present:
     apis: Mapping[str, Api] = field(default_factory=dict)
     keys: Mapping[str, Key] = field(default_factory=dict)
     built_in: Mapping[str, Role] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -201,15 +203,17 @@ def read(asked: Asked) -> Present:
     slugs = _slugs(asked.organizations)
     organizations = read_organizations(set(slugs.values()), instant)
     members = {one.user_id for organization in organizations.values() for one in organization.members.values()}
+    programs = read_clients(asked.clients)
     return Present(
         at=instant,
         organizations=organizations,
         slugs=slugs,
         people=read_people(members | _named(asked) | _operators().keys()),
-        clients=read_clients(asked.clients),
+        clients=programs,
         apis=read_apis(),
         keys=read_keys(),
         built_in=_built_in(),
+        closed=_closed(_named_by(programs)),
     )
 
 
@@ -380,6 +384,17 @@ def _grants(ids: Collection[str], instant: int) -> dict[str, list[Grant]]:
         kind = "member" if member else "team" if team else "client"
         found[organization_id].append(Grant(id, kind, grantee, role, scope, source, until, counts))
     return found
+
+
+def _named_by(programs: Mapping[str, Client]) -> set[str]:
+    """The organizations that clients are offered to, or switched off in."""
+    return {id for one in programs.values() for id in (one.settings.enabled_for or frozenset()) | one.switched_off}
+
+
+def _closed(ids: Collection[str]) -> frozenset[str]:
+    organization = models.Organization
+    statement = select(organization.id).where(organization.closed_at.is_not(None))
+    return frozenset(row.id for row in _among(statement, organization.id, ids))
 
 
 def _slugs(names: Collection[str]) -> dict[str, str]:
