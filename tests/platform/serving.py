@@ -33,7 +33,7 @@ from idp.organizations.accounts import AccountSettings, NewAccount
 from idp.organizations.models import Account, Organization
 from idp.organizations.organizations import OrganizationSettings
 from idp.platform import database, jobs
-from idp.platform.access import public
+from idp.platform.access import for_programs, public
 from idp.platform.jobs import Job
 from idp.platform.settings import Settings
 from idp.platform.web_server import Tls
@@ -71,6 +71,7 @@ def _open_doors(app: Flask) -> None:
 
     @app.post("/entries")
     @public
+    @for_programs
     def write() -> dict[str, str]:
         with database.writing():
             trail.record("user.created", by=trail.SYSTEM, subject=request.form["subject"])
@@ -78,6 +79,7 @@ def _open_doors(app: Flask) -> None:
 
     @app.post("/changes")
     @public
+    @for_programs
     def change() -> dict[str, str]:
         with database.writing():
             _change(request.form["subject"])
