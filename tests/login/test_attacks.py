@@ -101,10 +101,10 @@ def test_a_sign_in_of_another_browser_is_neither_shown_nor_finished(
     browser: Browser, other: Browser, olivia: str
 ) -> None:
     asked = named(browser)
+    other.get("/login")
     for answer in (other.get(asked.address), other.get(f"/login?txn={transaction_in(asked)}")):
         assert answer.status == 400
         assert "olivia" not in answer.text
-    other.get("/login")
     assert other.post(asked, "password", password=GOOD).status_code == 403
     assert (signed_in(browser), signed_in(other)) == ([], [])
 
