@@ -134,14 +134,15 @@ class _Reading:
         if kind is ScalarEvent:
             _refuse_tag(event)
             plain = event.implicit[0] and not event.style
-            self._put(Scalar(event.value, event.start_mark.line + 1, plain), 1, event.anchor)
+            line = event.start_mark.line + 1
+            self._put(Scalar(event.value, line, plain), 1, event.anchor, line)
         elif kind is MappingStartEvent:
             self._begin(Mapping({}, event.start_mark.line + 1), event)
         elif kind is SequenceStartEvent:
             self._begin(Sequence([], event.start_mark.line + 1), event)
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             ended = self.open.pop()
-            self._put(ended.node, ended.size, ended.anchor)
+            self._put(ended.node, ended.size, ended.anchor, ended.node.line)
         elif kind is AliasEvent:
             self._repeat(event)
         elif kind is DocumentStartEvent:
@@ -160,9 +161,9 @@ class _Reading:
         if event.anchor not in self.anchors:
             raise _Beyond(line, f"expected an anchor &{event.anchor} that ends before its alias")
         node, size = self.anchors[event.anchor]
-        self._put(node, size, None)
+        self._put(node, size, None, line)
 
-    def _put(self, node: Node, size: int, anchor: str | None) -> None:
+    def _put(self, node: Node, size: int, anchor: str | None, line: int) -> None:
         if anchor is not None:
             self.anchors[anchor] = (node, size)
         if not self.open:
@@ -175,7 +176,7 @@ class _Reading:
             self._put_in_mapping(holder, holder.node, node)
         holder.size += size
         if holder.size > MOST:
-            raise _Beyond(node.line, f"expected at most {MOST:,} values, those included that aliases repeat")
+            raise _Beyond(line, f"expected at most {MOST:,} values, those included that aliases repeat")
 
     def _put_in_mapping(self, holder: _Open, mapping: Mapping, node: Node) -> None:
         if holder.key is not None:

@@ -232,16 +232,21 @@ class Outlook:
             teams=Shelf("team", f"{slug}/", wanted.teams if wanted else (), before.teams, faults),
         )
         self.organizations.append(one)
-        for name, text in (("slug", slug), ("id", before.id or (wanted.id if wanted else ""))):
-            other = self._named.get(text)
-            if text and other is not None and wanted is not None and other.wanted is not None:
-                line = other.wanted.place.line
-                faults.add(wanted.place.of(name), f"expected once: {text!a} stands on line {line} already")
-            if text:
-                self._named[text] = one
+        self._name(one)
         for member in before.members.values():
             user = self.people.of_id(member.user_id)
             one.members[user] = Ref("member", user.name, member.id)
+
+    def _name(self, one: OrganizationOutlook) -> None:
+        """Let it be found by slug and id; a second one of either is a fault."""
+        names_of_one = {"slug": one.slug, "id": one.before.id or (one.wanted.id if one.wanted else "")}
+        twice = [name for name, text in names_of_one.items() if text in self._named]
+        if twice and one.wanted is not None:
+            text = names_of_one[twice[0]]
+            other = self._named[text].wanted
+            line = other.place.line if other is not None else 0
+            self.faults.add(one.wanted.place.of(twice[0]), f"expected once: {text!a} stands on line {line} already")
+        self._named |= {text: one for text in names_of_one.values() if text}
 
     def _take_members(self) -> None:
         """Who is or becomes a member where: by memberships of the file, and by founding."""

@@ -13,6 +13,7 @@ from idp.cli.apply.wanted import (
     WantedDomain,
     WantedGroup,
     WantedOrganization,
+    WantedPolicies,
     WantedRole,
     WantedTeam,
 )
@@ -54,13 +55,13 @@ def _all(fields: Fields, name: str, read_one: Callable[[Fields], Item]) -> tuple
     return tuple(read_one(one) for one in fields.each(name))
 
 
-def _policies(fields: Fields) -> dict[str, str | int | tuple[str, ...] | None] | None:
+def _policies(fields: Fields) -> WantedPolicies | None:
     inner = fields.inside("policies")
     if inner is None:
         return None
     said = {name: _policy(inner, name) for name in policies.NAMES if inner.says(name)}
     inner.done()
-    return said
+    return WantedPolicies(inner.place, said)
 
 
 def _policy(fields: Fields, name: str) -> str | int | tuple[str, ...] | None:

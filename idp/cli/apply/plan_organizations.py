@@ -58,9 +58,8 @@ def draw(one: OrganizationOutlook, outlook: Outlook, drawing: Drawing) -> None:
 def _organization(one: OrganizationOutlook, wanted: WantedOrganization, outlook: Outlook, drawing: Drawing) -> None:
     place, before = wanted.place, one.before
     owner = outlook.people.find(wanted.owner) if wanted.owner else None
-    if not before.id:
-        drawing.need(place, "owner", wanted.owner)
-        drawing.need(place, "name", wanted.name)
+    if not before.id and not (drawing.need(place, "owner", wanted.owner) & drawing.need(place, "name", wanted.name)):
+        return
     settings = drawing.made(place, lambda: _settings(wanted, before.name))
     if settings is None:
         return
@@ -89,10 +88,9 @@ def _settings(wanted: WantedOrganization, name: str) -> OrganizationSettings:
 def _policies(one: OrganizationOutlook, wanted: WantedOrganization, drawing: Drawing) -> None:
     if wanted.policies is None:
         return
-    place, before = wanted.place.of("policies"), one.before.policy
-    lines = dict.fromkeys(wanted.policies, place.line)
-    said: dict[str, Any] = {**asdict(before), **wanted.policies}
-    after = drawing.made(replace(place, lines=lines), lambda: PolicySettings(**said))
+    place, before = wanted.policies.place, one.before.policy
+    said: dict[str, Any] = {**asdict(before), **wanted.policies.said}
+    after = drawing.made(place, lambda: PolicySettings(**said))
     if after is not None and after != before:
         drawing.add(steps.ChangePolicies(place, one.ref, after, difference(before, after)))
 

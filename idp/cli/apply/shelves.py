@@ -45,6 +45,7 @@ class Shelf(Generic[Wanted, Before]):
         self, kind: str, prefix: str, wanted: Iterable[Wanted], before: Mapping[str, Before], faults: Faults
     ) -> None:
         self._kind, self._prefix, self._faults = kind, prefix, faults
+        self._one = "an account" if kind == "account" else f"a {kind}"
         self._by_id = {one.id: one for one in before.values()}
         self._by_key = {one.key: one for one in before.values()}
         self.pairs = [self._match(one) for one in wanted]
@@ -56,9 +57,9 @@ class Shelf(Generic[Wanted, Before]):
         """What is meant, by id or key; nothing, or what the file removes, is a fault."""
         found = self._known.get(said.text)
         if found is None:
-            self._faults.add(said.place, f"expected the key of a {self._kind} that exists, not {said.text[:80]!a}")
+            self._faults.add(said.place, f"expected the key of {self._one} that exists, not {said.text[:80]!a}")
         elif found in self.leaving:
-            self._faults.add(said.place, f"expected a {self._kind} that stays: {said.text!a} is absent in this file")
+            self._faults.add(said.place, f"expected {self._one} that stays: {said.text!a} is absent in this file")
             return None
         return found
 

@@ -123,8 +123,16 @@ class WantedDomain:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedPolicies:
+    """`said`: settings by name, those alone that are said."""
+
+    place: Place
+    said: Mapping[str, str | int | tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
 class WantedOrganization:
-    """`deputy` with an empty text: none. `policies`: settings by name, those alone that are said."""
+    """`deputy` with an empty text: none."""
 
     place: Place
     id: str
@@ -133,7 +141,7 @@ class WantedOrganization:
     owner: Said | None
     deputy: Said | None
     status: str | None
-    policies: Mapping[str, str | int | tuple[str, ...] | None] | None
+    policies: WantedPolicies | None
     accounts: tuple[WantedAccount, ...]
     groups: tuple[WantedGroup, ...]
     roles: tuple[WantedRole, ...]
