@@ -1,4 +1,5 @@
 """Files that cannot be applied: every fault names line, field and what was expected; then nothing is applied."""
+# ruff: noqa: E501 a file and its fault stand side by side
 
 import json
 from pathlib import Path
@@ -421,7 +422,7 @@ def test_all_faults_of_a_file_are_told_at_once_and_the_status_is_1(idp: Idp, tmp
         assert said.json["applied"] is False
         plain = idp(*words, status=1, as_json=False)
         assert plain.stdout == ""
-        assert f"two.yaml:5: users[0].password: a password has at least 15 characters" in plain.stderr
+        assert "two.yaml:5: users[0].password: a password has at least 15 characters" in plain.stderr
     database.session().rollback()
     assert database.session().query(User).count() == database.session().query(Organization).count() == 0
 
