@@ -33,7 +33,7 @@ Answer = tuple[int, str, list[tuple[str, str]]]
 @pytest.fixture
 def house(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """A provider that knows people of every kind, and hashes cheaply, for nobody as for everybody."""
-    monkeypatch.setattr(phc, "_OURS", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    monkeypatch.setattr(phc, "_OURS", PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1))
     monkeypatch.setattr(passwords, "_NOBODYS", phc.make("what nobody types"))
     hashed = phc.make(GOOD)
     with database.writing():
