@@ -8,6 +8,7 @@ import idp.credentials.models
 import idp.feed.models
 import idp.keys.models
 import idp.login.models
+import idp.oauth.models
 import idp.organizations.models
 import idp.platform.jobs
 import idp.sessions.models
@@ -16,6 +17,7 @@ from idp.clients import apis, declaration
 from idp.credentials import passwords
 from idp.login import views as login
 from idp.me import views as me
+from idp.oauth import authorizations
 from idp.organizations import memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
@@ -74,6 +76,7 @@ def _open_rooms(app: Flask) -> None:
     """One line a room that serves anything, or that has to be told of the application or of another room."""
     lifecycle.before_disabling(ownership.require_owns_nothing)
     lifecycle.before_disabling(people.end_with)
+    lifecycle.before_disabling(authorizations.end_with)
     lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)
     lifecycle.before_deleting(passwords.forget)

@@ -95,6 +95,14 @@ EVENTS: dict[str, str] = {
     "client.switched.off": "A client was switched off in an organization.",
     "client.secret.added": "A client got another secret.",
     "client.secret.removed": "A secret of a client was removed.",
+    # authorizations
+    "authorize.rejected": "A request named an address that the client has not registered; nobody was sent there.",
+    "authorization.given": "A client was authorized to act for a person.",
+    "authorization.ended": "An authorization ended, with every token that hangs on it.",
+    "authorization.reuse": "A code or refresh token was used by somebody who should not have it.",
+    "consent.given": "A person agreed that a client may act for them.",
+    "consent.withdrawn": "A person's agreement with a client ended.",
+    "token.revoked": "An access token was revoked by itself.",
     # APIs
     "api.created": "An API was declared.",
     "api.changed": "What an API declares was changed.",

@@ -93,6 +93,28 @@ class ClientSecret(Model):
     ended_at: Mapped[int | None]
 
 
+class ClientOrigin(Model):
+    """An origin (of `cors_origins`) from which scripts of a client may call: what a preflight is answered by."""
+
+    __tablename__ = "client_origins"
+    __table_args__ = (Index("ix_client_origins_origin", "origin"), {"sqlite_with_rowid": False})
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id"), primary_key=True)
+    origin: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ClientKeySet(Model):
+    """The keys of a client as last fetched from its `jwks_uri`: a good copy, and when another was last tried for."""
+
+    __tablename__ = "client_key_sets"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id"), primary_key=True)
+    uri: Mapped[str]
+    keys_json: Mapped[str] = mapped_column(default="")
+    fetched_at: Mapped[int | None]
+    tried_at: Mapped[int]
+
+
 class Api(Period, Model):
     """A resource server: a downstream service, named by its audience URI."""
 
