@@ -18,6 +18,7 @@ from idp.credentials import passwords
 from idp.login import views as login
 from idp.me import views as me
 from idp.oauth import authorizations
+from idp.oauth import views as oauth
 from idp.organizations import memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
@@ -81,4 +82,5 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_deleting(memberships.leave_everywhere)
     lifecycle.before_deleting(passwords.forget)
     login.init(app)
+    oauth.init(app)
     me.init(app)
