@@ -76,10 +76,10 @@ EVENTS: dict[str, str] = {
     "user.password.removed": "A person's password was removed.",
     # sessions
     "session.opened": "A person signed in.",
-    "session.stepped_up": "A person proved more, or anew, in a session.",
+    "session.stepped.up": "A person proved more, or anew, in a session.",
     "session.ended": "A session ended.",
     "signin.failed": "Somebody failed to prove who they are.",
-    "signin.held_back": "Further attempts were held back for a time: too many had failed.",
+    "signin.held.back": "Further attempts were held back for a time: too many had failed.",
     # operators
     "setup.link.made": "A link was made by which the first operator can be.",
     "operator.added": "A person became an operator of the installation.",

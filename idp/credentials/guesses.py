@@ -114,16 +114,16 @@ def forgive(who: str, *, source: str, device: str = "") -> None:
     Not after a first proof only: whoever knows a password could otherwise guess codes without end.
     """
     in_a_row = [limit.key for limit in _limits(who, _network(source), device) if limit.free]
-    database.session().execute(delete(GuessCount).where(GuessCount.key.in_(in_a_row)))
+    database.session().execute(delete(GuessCount).where(GuessCount.key_digest.in_(in_a_row)))
 
 
 def clean_up(limit: int = 500) -> int:
     """Delete up to `limit` counts that are forgotten anyway; how many. Inside `database.writing()`."""
     now = clock.now()
-    old = select(GuessCount.key).where(GuessCount.last_at < now - FORGOTTEN, GuessCount.waits_until <= now)
+    old = select(GuessCount.key_digest).where(GuessCount.last_at < now - FORGOTTEN, GuessCount.waits_until <= now)
     keys = list(database.session().scalars(old.limit(limit).with_for_update(skip_locked=True)))
     if keys:
-        database.session().execute(delete(GuessCount).where(GuessCount.key.in_(keys)))
+        database.session().execute(delete(GuessCount).where(GuessCount.key_digest.in_(keys)))
     return len(keys)
 
 
@@ -162,9 +162,9 @@ def _count(limit: Limit, now: int) -> int:
     """Count one failure; the `waits_until` of its row from now on. One statement decides and counts, or `TooMany`."""
     first, then = (0, _waits_until(limit.free, now)) if limit.free else (now + REFILL, _full_again_at(now))
     insert = sqlite.insert if database.is_sqlite() else postgresql.insert
-    begun = insert(GuessCount).values(key=limit.key, failures=1, last_at=now, waits_until=first)
+    begun = insert(GuessCount).values(key_digest=limit.key, failures=1, last_at=now, waits_until=first)
     counting = begun.on_conflict_do_update(
-        index_elements=[GuessCount.key],
+        index_elements=[GuessCount.key_digest],
         set_={"failures": _failures(now), "last_at": now, "waits_until": then},
         where=GuessCount.waits_until <= now + limit.slack,
     ).returning(GuessCount.waits_until)
@@ -192,7 +192,7 @@ def _full_again_at(now: int) -> ColumnElement[int]:
 
 
 def _held_until(limit: Limit) -> int:
-    statement = select(GuessCount.waits_until).where(GuessCount.key == limit.key)
+    statement = select(GuessCount.waits_until).where(GuessCount.key_digest == limit.key)
     return (database.session().scalar(statement) or 0) - limit.slack
 
 
@@ -205,5 +205,5 @@ def _take_back(limit: Limit, waits_until: int) -> None:
     rest = GuessCount.waits_until - REFILL
     if limit.free:
         rest = case((GuessCount.waits_until == waits_until, 0), else_=GuessCount.waits_until)
-    row = update(GuessCount).where(GuessCount.key == limit.key, GuessCount.failures > 0)
+    row = update(GuessCount).where(GuessCount.key_digest == limit.key, GuessCount.failures > 0)
     database.session().execute(row.values(failures=GuessCount.failures - 1, waits_until=rest))

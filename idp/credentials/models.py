@@ -23,7 +23,7 @@ class GuessCount(Model):
     __tablename__ = "guess_counts"
     __table_args__ = (Index("ix_guess_counts_last_at", "last_at"),)
 
-    key: Mapped[bytes] = mapped_column(primary_key=True)
+    key_digest: Mapped[bytes] = mapped_column(primary_key=True)
     failures: Mapped[int]
     last_at: Mapped[int]
     waits_until: Mapped[int] = mapped_column(default=0)

@@ -74,7 +74,7 @@ class AuthorizationCode(Model):
 class RefreshToken(Model):
     """A refresh token by its digest. All tokens of one authorization are one family.
 
-    `parent_digest`: the digest of the token that it succeeds. `spent_at`: its first use; `answers`: how often it was answered
+    `parent_digest`: the token that it succeeds. `spent_at`: its first use; `answers`: how often it was answered
     with a successor since. `ended_at`: void without having been used (its predecessor was asked for another one).
     """
 

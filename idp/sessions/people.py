@@ -68,7 +68,7 @@ def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> t
     come_forward(opened)
     _remember(browser.id, user_id)
     token = browsers.renew(browser)
-    event = "session.opened" if known is None else "session.stepped_up"
+    event = "session.opened" if known is None else "session.stepped.up"
     methods = sorted({proof.method for proof in proofs})
     trail.record(event, by=Actor("user", user_id), subject=session_id, after={"person": user_id, "by": methods})
     (opened,) = _found(BrowserSession.id == session_id)

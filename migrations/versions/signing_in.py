@@ -30,11 +30,11 @@ def upgrade() -> None:
 
     op.create_table(
         "guess_counts",
-        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("key_digest", sa.LargeBinary(), nullable=False),
         sa.Column("failures", sa.BigInteger(), nullable=False),
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.Column("waits_until", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_guess_counts")),
+        sa.PrimaryKeyConstraint("key_digest", name=op.f("pk_guess_counts")),
     )
     with op.batch_alter_table("guess_counts", schema=None) as batch_op:
         batch_op.create_index("ix_guess_counts_last_at", ["last_at"], unique=False)

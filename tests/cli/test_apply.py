@@ -145,7 +145,7 @@ def test_a_plan_changes_nothing_not_even_the_trail(idp: Idp, tmp_path: Path) -> 
         "object": "acme/shop",
         "id": None,
         "says": "open the account acme/shop",
-        "line": 18,
+        "line": 19,
         "field": "organizations[0].accounts[0]",
     }
     idp("apply", str(tmp_path / "acme.yaml"))

@@ -160,7 +160,7 @@ def test_after_too_many_failures_the_page_says_when_to_try_again(browser: Browse
     assert 'data-page="password"' in answer.text
     assert "locked" not in answer.text
     assert sessions_in(browser) == []
-    assert "signin.held_back" in events(olivia)
+    assert "signin.held.back" in events(olivia)
 
 
 @pytest.mark.rule("LOG-01")

@@ -118,7 +118,7 @@ def test_two_tabs_that_sign_in_at_once_open_one_session(app: Flask, olivia: str)
     with ThreadPoolExecutor(2) as tabs:
         opened = {tab.result() for tab in [tabs.submit(open_one) for _ in range(2)]}
     assert len(opened) == 1
-    assert sorted(events(opened.pop())) == ["session.opened", "session.stepped_up"]
+    assert sorted(events(opened.pop())) == ["session.opened", "session.stepped.up"]
 
 
 # Several people

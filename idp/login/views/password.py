@@ -117,7 +117,7 @@ def _fail(held: SignIn, reservation: Reservation) -> SignIn:
     subject = held.user_id or trail.disguised(held.identifier)
     trail.record("signin.failed", by=SYSTEM, subject=subject, after={"method": "password"})
     if reservation.begins_wait:
-        trail.record("signin.held_back", by=SYSTEM, subject=subject)
+        trail.record("signin.held.back", by=SYSTEM, subject=subject)
     return transactions.fail(held, WRONG)
 
 
