@@ -12,6 +12,7 @@ from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
 from idp.clients.models import Client
 from idp.feed import losses
+from idp.feed.positions import head_of_feed
 from idp.oauth.models import Authorization
 from idp.organizations.conditions import client_enabled, organization_active, user_enabled
 from idp.organizations.models import Membership, MembershipStatus
@@ -47,7 +48,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class LiveAuthorization:
-    """An authorization that stands. `ends_at`: when it ends by itself, with its session unless it is offline."""
+    """An authorization that stands. `ends_at`: when it ends by itself, with its session unless it is offline.
+
+    `head`: the feed position when that was so. A token that is issued because of it carries no later one (`azv`), so
+    that whatever ends the authorization afterwards hits that token, too.
+    """
 
     id: str
     client_id: str
@@ -66,6 +71,7 @@ class LiveAuthorization:
     created_at: int
     expires_at: int
     ends_at: int
+    head: int
 
 
 def begin(decision: Decision) -> str:
@@ -202,6 +208,7 @@ class _Row:
     created_at: int
     expires_at: int
     session_ends_at: int
+    head: int
 
     def value(self) -> LiveAuthorization:
         return LiveAuthorization(
@@ -222,6 +229,7 @@ class _Row:
             self.created_at,
             self.expires_at,
             self.expires_at if self.offline else min(self.expires_at, self.session_ends_at),
+            self.head,
         )
 
 
@@ -260,6 +268,7 @@ def _live_statement() -> Executable:
             Authorization.created_at,
             Authorization.expires_at,
             case((idle_end < absolute_end, idle_end), else_=absolute_end),
+            head_of_feed,
         )
         .join(BrowserSession, BrowserSession.id == Authorization.session_id)
         .join(Client, Client.id == Authorization.client_id)
