@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.clients import metadata
 from idp.clients.models import OPERATOR, Client, ClientSecret
-from idp.platform import bearer, clock, database
+from idp.platform import bearer, clock, database, memory
+from idp.platform.database import Prepared
 from idp.platform.errors import Conflict, Invalid, NotFound
 
 MOST = 2
@@ -70,6 +71,71 @@ def of(client_id: str) -> list[ClientSecret]:
     """The secrets of the client that live, the oldest first; with the time of their last use, without their text."""
     live = select(ClientSecret).where(ClientSecret.client_id == client_id, ClientSecret.ended_at.is_(None))
     return list(database.session().scalars(live.order_by(ClientSecret.created_at, ClientSecret.id)))
+
+
+# Use
+
+
+def recognise(client_id: str, presented: str) -> bool:
+    """Whether `presented` is a live secret of the client, whose use is then noted; in the same time for every answer.
+
+    Whether the client itself may act is not asked here.
+    """
+    digest, found = bearer.digest(presented), ""
+    for live in (*_LIVE.all(client_id=client_id), _NOBODYS):
+        if bearer.same(digest, live.digest):
+            found = live.id
+    if found:
+        memory.of(_Uses).last[found] = clock.now()
+    return bool(found)
+
+
+def write_uses() -> int:
+    """Write down when secrets were last used, as this process noted it; how many were. Inside `database.writing()`.
+
+    What was written is forgotten by the next call, which finds it there: a transaction that fails loses nothing.
+    """
+    noted, written = memory.of(_Uses).last, 0
+    for secret_id, at in list(noted.items()):
+        touched = _USED.run(secret_id=secret_id, at=at)
+        written += touched
+        if not touched and noted.get(secret_id) == at:
+            noted.pop(secret_id, None)
+    return written
+
+
+class _Uses:
+    """Of one application in this process: when secrets were last used, by their ids."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+
+
+@dataclass(frozen=True)
+class _Live:
+    id: str
+    digest: bytes
+
+
+_NOBODYS = _Live("", bearer.digest(bearer.mint()))
+"""Compared with every presented one, so that there is a comparison for clients without any."""
+
+_LIVE: Prepared[_Live] = Prepared(
+    select(ClientSecret.id, ClientSecret.digest).where(
+        ClientSecret.client_id == bindparam("client_id"), ClientSecret.ended_at.is_(None)
+    ),
+    _Live,
+)
+_AT = bindparam("at", type_=BigInteger)
+_USED: Prepared[object] = Prepared(
+    update(ClientSecret)
+    .where(
+        ClientSecret.id == bindparam("secret_id"),
+        or_(ClientSecret.last_used_at.is_(None), ClientSecret.last_used_at < _AT),
+    )
+    .values(last_used_at=_AT),
+    object,
+)
 
 
 def _require_sendable(given: str) -> None:

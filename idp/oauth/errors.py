@@ -32,12 +32,19 @@ class InvalidRequest(OAuthError):
 
 
 class InvalidClient(OAuthError):
-    """The client did not prove who it is. Nothing tells an unknown client from a wrong secret (CLI-01)."""
+    """The client did not prove who it is. Nothing tells an unknown client from a wrong secret (CLI-01).
+
+    `challenge`: what `WWW-Authenticate` says, if it is to be said (RFC 6749 §5.2).
+    """
 
     code = "invalid_client"
     status = 401
     title = "The client could not be authenticated"
     remedy = "Check the client id, its credentials, and the method that is registered for it."
+
+    def __init__(self, message: str = "", *, error_detail: str = "", challenge: str = "") -> None:
+        super().__init__(message, error_detail=error_detail)
+        self.challenge = challenge
 
 
 class InvalidGrant(OAuthError):
