@@ -8,14 +8,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM
 from idp.clients import metadata, registered
 from idp.clients.registered import RegisteredClient
-from idp.oauth import claims_request, redirect_addresses, responses
-from idp.oauth.claims_request import ClaimsRequest
+from idp.oauth import claims_request, redirect_addresses
+from idp.oauth.claims_request import NO_CLAIMS, ClaimsRequest
 from idp.oauth.errors import (
     InvalidRequest,
     InvalidScope,
@@ -96,7 +96,7 @@ class AuthorizeRequest:
     ui_locales: tuple[str, ...] = ()
     claims_locales: tuple[str, ...] = ()
     display: str = ""
-    claims: ClaimsRequest = ClaimsRequest()
+    claims: ClaimsRequest = NO_CLAIMS
     resources: tuple[str, ...] = ()
     organization: str = ""
     account: str = ""
@@ -120,11 +120,10 @@ class AuthorizeRequest:
     @classmethod
     def load(cls, stored: str) -> "AuthorizeRequest":
         """What was stored as `stored`."""
-        values = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(stored).items()
-        }
+        values: dict[str, Any] = json.loads(stored)
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         claims = ClaimsRequest.load(values["claims"])
-        return cls(**values | {"prompt": frozenset(values["prompt"]), "claims": claims})
+        return cls(**values | lists | {"prompt": frozenset(values["prompt"]), "claims": claims})
 
 
 def sent(*encoded: bytes) -> Fields:

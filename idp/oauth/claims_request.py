@@ -1,4 +1,4 @@
-"""The `claims` parameter: which claims a client asks for by name, and where it wants them (OpenID Connect Core §5.5)."""
+"""The `claims` parameter: which claims a client asks for by name, and where (OpenID Connect Core §5.5)."""
 
 import json
 from collections.abc import Mapping
@@ -49,6 +49,10 @@ class ClaimsRequest:
         """What was stored as `stored`."""
         values = json.loads(stored)
         return cls(values.get("id_token", {}), values.get("userinfo", {}))
+
+
+NO_CLAIMS = ClaimsRequest()
+"""Nothing is asked for by name."""
 
 
 def parse(text: str) -> ClaimsRequest:
