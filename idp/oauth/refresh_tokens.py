@@ -29,7 +29,7 @@ MOST_ANSWERS: Final = 4
 
 @dataclass(frozen=True)
 class StoredRefreshToken:
-    """A refresh token and the authorization that it is of. `expires_at`: if unused. Other fields: `models.RefreshToken`."""
+    """A refresh token, and whose it is. `expires_at`: if unused. The other fields: see `models.RefreshToken`."""
 
     digest: bytes
     expires_at: int

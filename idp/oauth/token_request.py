@@ -50,6 +50,6 @@ def require(fields: Fields, name: str) -> str:
 
 
 def refuse_query(call: Call) -> None:
-    """Raise `InvalidRequest` if anything stands in the address (HTT-07): what is sent is secret, addresses are logged."""
+    """Raise `InvalidRequest` if anything stands in the address (HTT-07): secrets are sent, addresses are logged."""
     if call.query:
         raise InvalidRequest("parameters belong in the body, not in the address")
