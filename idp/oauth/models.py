@@ -99,7 +99,8 @@ class PendingRequest(Model):
     """An authorization request that waits for its person, in one browser. Answered once (`settled_at`).
 
     `request_json`: the request as it was checked (`authorize.AuthorizeRequest`). `sign_in_id`: the sign-in that it sent
-    the person to last. `shown_json`: what the consent page showed, which is all that can be agreed to.
+    the person to last. `shown_json`: what the consent page showed and to whom, which is all that can be agreed to;
+    `agreed_at`: when the person did.
     """
 
     __tablename__ = "pending_requests"
@@ -113,7 +114,8 @@ class PendingRequest(Model):
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.id"))
     request_json: Mapped[str]
     sign_in_id: Mapped[str | None]
-    shown_json: Mapped[str] = mapped_column(default="{}")
+    shown_json: Mapped[str] = mapped_column(default="")
+    agreed_at: Mapped[int | None]
     created_at: Mapped[int] = mapped_column(default=clock.now)
     expires_at: Mapped[int]
     settled_at: Mapped[int | None]
@@ -122,8 +124,9 @@ class PendingRequest(Model):
 class Consent(Period, Model):
     """What a person has agreed that a client may do, in one organization (empty: without context).
 
-    `scope` and `resources`: separated by blanks. `client_owner`, `redirect_host`: as they were; asked again when they
-    change (CON-03). Widened by ending it and making another.
+    `scope` and `resources`: separated by blanks; `declined`: optional scopes that were shown and not agreed to, which
+    are not asked for again. `client_owner`, `redirect_host`: as they were; asked again when they change (CON-03).
+    Widened by ending it and making another.
     """
 
     __tablename__ = "consents"
@@ -144,6 +147,7 @@ class Consent(Period, Model):
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.id"))
     organization_id: Mapped[str] = mapped_column(default="")
     scope: Mapped[str]
+    declined: Mapped[str] = mapped_column(default="")
     resources: Mapped[str] = mapped_column(default="")
     client_owner: Mapped[str]
     redirect_host: Mapped[str]
