@@ -2,6 +2,9 @@
 
 from flask import Flask
 
+from idp.oauth.views import metadata
+
 
 def init(app: Flask) -> None:
     """Serve the endpoints in `app`, one line each."""
+    metadata.init(app)
