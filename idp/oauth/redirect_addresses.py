@@ -20,13 +20,16 @@ def is_registered(uri: str, client: RegisteredClient) -> bool:
 
 def is_web(uri: str) -> bool:
     """Whether browsers can post a form to the (registered) address."""
-    return uri.startswith(("https://", "http://"))
+    return urlsplit(uri).scheme in ("https", "http")
 
 
 def source(uri: str) -> str:
-    """The (registered) address as a source of a `form-action`: the origin, or the scheme of a private-use address."""
+    """The (registered) address as a source of a `form-action`: its origin; its scheme where there is no other name for
+    it, as of private-use addresses and of IPv6 (CSP Level 3 §2.3.1 has no word for those).
+    """
     parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}" if is_web(uri) else f"{parts.scheme}:"
+    has_origin = is_web(uri) and "[" not in parts.netloc
+    return f"{parts.scheme}://{parts.netloc}" if has_origin else f"{parts.scheme}:"
 
 
 def _is_other_port(uri: str, registered: tuple[str, ...]) -> bool:

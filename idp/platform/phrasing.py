@@ -16,6 +16,7 @@ from idp.platform.settings import settings
 PROBLEM = "application/problem+json"
 
 _PROGRAMS_ONLY = ("/api/", "/scim/")
+_PEOPLE_FIRST = ("/oauth2/authorize", "/oauth2/logout")
 _PROGRAMS_FIRST = ("/oauth2/", "/access/", "/.well-known/", "/static/", "/healthz", "/readyz", "/metrics")
 _KINDS = {False: ("text/html", PROBLEM, "application/json"), True: (PROBLEM, "application/json", "text/html")}
 
@@ -24,7 +25,7 @@ def wants_page(path: str, accept: str) -> bool:
     """Whether whoever asked for `path` with this `Accept` header is a person at a browser."""
     if path.startswith(_PROGRAMS_ONLY):
         return False
-    offered = _KINDS[path.startswith(_PROGRAMS_FIRST)]
+    offered = _KINDS[path.startswith(_PROGRAMS_FIRST) and not path.startswith(_PEOPLE_FIRST)]
     chosen = parse_accept_header(accept[:2000], MIMEAccept).best_match(offered, offered[0])
     return chosen == "text/html"
 
