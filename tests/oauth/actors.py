@@ -45,10 +45,15 @@ class Browser(actors.Browser):
 
     def _follow(self, response: TestResponse) -> Page:
         for _ in range(8):
-            if response.status_code not in (302, 303) or _is_foreign(response.location):
+            if response.status_code not in (302, 303) or self._is_foreign(response.location):
                 return Page(response)
             response = self._ask("GET", response.location)
         raise AssertionError(f"redirected in a circle, at last to {response.location}")
+
+    def _is_foreign(self, location: str) -> bool:
+        config = self.client.application.config
+        home = f"{config['PREFERRED_URL_SCHEME']}://{config['SERVER_NAME']}/"
+        return bool(urlsplit(location).scheme) and not location.startswith(home)
 
 
 @dataclass
@@ -147,7 +152,3 @@ def claims_of(token: str) -> dict[str, Any]:
     payload = token.split(".")[1]
     said: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return said
-
-
-def _is_foreign(location: str) -> bool:
-    return bool(urlsplit(location).scheme) and not location.startswith("http://localhost:8000/")
