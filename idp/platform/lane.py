@@ -79,9 +79,14 @@ class Lane:
 
 def send(answer: Answer, method: str, start_response: "StartResponse") -> list[bytes]:
     """`answer` the way WSGI wants it; without its body for HEAD."""
-    headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.headers]
+    length = () if answer.status in _BODILESS else (("Content-Length", str(len(answer.body))),)
+    headers = [("Content-Type", answer.content_type), *length, *answer.headers]
     start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
     return [] if method == "HEAD" else [answer.body]
+
+
+_BODILESS = frozenset({204, 304})
+"""Answers that have no length (RFC 9110 §8.6)."""
 
 
 def response(answer: Answer) -> Response:

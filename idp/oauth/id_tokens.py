@@ -1,0 +1,66 @@
+"""ID tokens read back: as hints of whom and what a request is about, never as credentials."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select
+
+from idp.oauth import own_tokens
+from idp.oauth.models import PairwiseSubject
+from idp.oauth.own_tokens import NotOurs, OwnToken
+from idp.platform import clock
+from idp.platform.database import Prepared
+
+TYPES = frozenset({"JWT", ""})
+"""What the header of an ID token says; others than access tokens and logout tokens, which are no hints (JWT-02)."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What an ID token that we once issued says: about whom, to which client, in which session and context.
+
+    Texts that it does not say are empty. `issued_at`: microseconds. It may have expired long ago; the person may be
+    gone, the session over: that is for whoever takes the hint to see.
+    """
+
+    user_id: str
+    client_id: str
+    session_id: str
+    organization_id: str
+    account_id: str
+    issued_at: int
+
+
+def read_hint(raw: str, client_id: str = "") -> Hint | None:
+    """The hint that `raw` gives (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2); expired ones count.
+
+    `None` for everything that is no ID token of ours, whose key is published no longer, or that was issued to another
+    client than `client_id`, if one is named.
+    """
+    try:
+        hint = _parsed(own_tokens.read(raw, purpose="id_token", types=TYPES))
+    except NotOurs:
+        return None
+    return hint if client_id in ("", hint.client_id) else None
+
+
+def _parsed(token: OwnToken) -> Hint:
+    token.seconds("exp")  # signed claims of userinfo never expire, and are no ID token
+    (client_id, *others) = token.texts("aud")
+    if others:
+        raise NotOurs("issued to several")
+    return Hint(
+        user_id=_person(token.required("sub")),
+        client_id=client_id,
+        session_id=token.text("sid"),
+        organization_id=token.text("org_id"),
+        account_id=token.text("account_id"),
+        issued_at=token.seconds("iat") * clock.SECOND,
+    )
+
+
+def _person(subject: str) -> str:
+    """The id of the person who is known as `subject`; a subject that is nobody's pairwise one is an id itself."""
+    return _PAIRWISE.one(subject=subject) or subject
+
+
+_PAIRWISE = Prepared(select(PairwiseSubject.user_id).where(PairwiseSubject.subject == bindparam("subject")), str)
