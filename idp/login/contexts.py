@@ -8,7 +8,8 @@ from idp.login.demands import Demand
 from idp.organizations import choices, roles, scopes
 from idp.organizations.choices import PAGE, AccountChoice, OrganizationChoice
 from idp.organizations.effective import Context, Holder, effective_roles
-from idp.platform import identifiers
+from idp.organizations.models import Account, Organization
+from idp.platform import database, identifiers
 from idp.platform.errors import NotFound
 
 AT_ONCE = 8
@@ -50,8 +51,11 @@ class Question:
     after: str = ""
 
 
-def offers(user_id: str, demand: Demand, question: Question) -> list[Offer]:
-    """What the person may choose, by organization. A few statements an organization, however many accounts it has."""
+def offers(user_id: str, demand: Demand, question: Question, *, most: int = PAGE) -> list[Offer]:
+    """What the person may choose, by organization. A few statements an organization, however many accounts it has.
+
+    `most`: accounts of one organization that are shown at a time.
+    """
     mine = _organizations(user_id, demand)
     if question.organization:
         mine = [one for one in mine if one.slug == question.organization]
@@ -60,7 +64,7 @@ def offers(user_id: str, demand: Demand, question: Question) -> list[Offer]:
         return [offer for offer in found if offer.size]
     if len(mine) > AT_ONCE:
         return [_closed(one, demand) for one in mine]
-    size = PAGE if len(mine) == 1 else FEW
+    size = most if len(mine) == 1 else min(most, FEW)
     shown = [_offer(user_id, one, demand, question, size) for one in mine]
     return [offer for offer in shown if offer.size or question.organization]
 
@@ -80,11 +84,18 @@ def chosen(user_id: str, demand: Demand, context_id: str) -> Context:
     if not (is_organization and _takes(demand, "organization")) and not (is_account and _takes(demand, "account")):
         raise NotFound
     context = scopes.named(context_id).context
-    if demand.organization not in ("", context.organization_id):
+    if not demand.is_within(context.organization_id):
         raise NotFound
     if not effective_roles(Holder(user_id), context).roles:
         raise NotFound
     return context
+
+
+def called(context: Context) -> tuple[str, str]:
+    """The names of the account (empty where the context is an organization as a whole) and of the organization."""
+    account = database.session().get(Account, context.account_id) if context.account_id else None
+    organization = database.session().get_one(Organization, context.organization_id)
+    return account.name if account else "", organization.name
 
 
 def _contexts(user_id: str, demand: Demand) -> Iterator[Context]:
@@ -97,7 +108,7 @@ def _contexts(user_id: str, demand: Demand) -> Iterator[Context]:
 
 def _organizations(user_id: str, demand: Demand) -> list[OrganizationChoice]:
     mine = choices.organizations_of(user_id)
-    return [one for one in mine if demand.organization in ("", one.id)]
+    return [one for one in mine if demand.is_within(one.id)]
 
 
 def _takes(demand: Demand, kind: str) -> bool:

@@ -14,8 +14,8 @@ class Demand:
     """`fresh`: something has to be proven now, whoever is signed in. `max_age`: the last proof is not older
     (microseconds). `acr`: `aal1`, `aal2` or `phr` to aim at, or empty. `login_hint` fills the first field in.
 
-    `person`: the id of who has to sign in, where that is known. `context`: one of `CONTEXTS`, chosen within
-    `organization` (an id) if that is given; `forced`: shown also where there is only one. `told_as`: the query
+    `person`: the id of who has to sign in, where nobody else will do. `context`: one of `CONTEXTS`, chosen within
+    `organizations` (ids) if that is given; `forced`: shown also where there is only one. `told_as`: the query
     parameter in which the way back is told the choice; empty: it asks `transactions.outcome`.
     `targets`: origins or schemes that the way back may lead on to, for the `form-action` of our pages.
     """
@@ -26,7 +26,7 @@ class Demand:
     login_hint: str = ""
     person: str = ""
     context: str = "none"
-    organization: str = ""
+    organizations: tuple[str, ...] | None = None
     forced: bool = False
     told_as: str = ""
     targets: tuple[str, ...] = ()
@@ -38,6 +38,14 @@ class Demand:
     def is_met_by(self, authenticated_at: int) -> bool:
         """Whether a session whose last proof was given then will do as it is."""
         return not self.fresh and (self.max_age is None or clock.now() - authenticated_at <= self.max_age)
+
+    def admits(self, user_id: str) -> bool:
+        """Whether that person may complete what this is asked of."""
+        return self.person in ("", user_id)
+
+    def is_within(self, organization_id: str) -> bool:
+        """Whether something in that organization may be chosen."""
+        return self.organizations is None or organization_id in self.organizations
 
     def wants_context(self) -> bool:
         """Whether an organization or account has to be chosen."""
@@ -51,4 +59,4 @@ class Demand:
     def load(cls, stored: str) -> "Demand":
         """What was stored as `stored`."""
         values = json.loads(stored)
-        return cls(**values | {"targets": tuple(values.get("targets", ()))})
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

@@ -73,13 +73,15 @@ class SignIn:
 
 
 def begin(browser_id: str, demand: Demand, *, return_to: str, application: str = "") -> SignIn:
-    """A sign-in in that browser. `return_to`: a path of our own origin; `application`: its name, for titles."""
+    """A sign-in in that browser. `return_to`: a path of our own origin; `application`: its name, for titles.
+
+    Nobody is named yet, also where the demand is for one person: whoever asks need not know what they are called.
+    """
     row = Transaction(
         browser_id=browsers.lock(browser_id).id,
         return_to=return_to,
         application=application,
         demand_json=demand.dump(),
-        user_id=demand.person or None,
         expires_at=clock.now() + LIFETIME,
     )
     database.session().add(row)

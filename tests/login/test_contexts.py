@@ -84,11 +84,11 @@ def is_possible(user_id: str, demand: Demand, context_id: str) -> bool:
 
 
 def test_a_demand_may_name_the_organization(world: Flask) -> None:
-    elsewhere = Demand(context="any", organization="org_hundreds")
+    elsewhere = Demand(context="any", organizations=("org_hundreds",))
     assert shown("usr_olivia", elsewhere) == []
     assert not is_possible("usr_olivia", elsewhere, "acct_northwind_eu")
     assert contexts.only_one("usr_olivia", elsewhere) is None
-    assert contexts.only_one("usr_olivia", Demand(context="organization", organization="org_northwind")) == Context(
+    assert contexts.only_one("usr_olivia", Demand(context="organization", organizations=("org_northwind",))) == Context(
         "org_northwind"
     )
 

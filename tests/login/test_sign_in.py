@@ -13,6 +13,7 @@ from idp.login import transactions
 from idp.login.demands import Demand
 from idp.platform import clock, database
 from idp.sessions import browsers, people
+from idp.sessions.models import Browser as KnownBrowser
 from idp.sessions.people import LiveSession
 from idp.users import lifecycle, users
 from tests.actors import GOOD, Browser, Page, transaction_in
@@ -356,10 +357,45 @@ def test_a_proof_that_is_too_old_is_asked_for_again(browser: Browser, olivia: st
             assert browser.send(page, "person", person=session.id).name == name
 
 
-def test_a_person_who_is_known_is_asked_for_the_password_alone(browser: Browser, olivia: str) -> None:
-    page = browser.get(asked_for(browser, Demand(person=olivia, fresh=True)).replace("/login?", "/login/password?"))
-    assert (page.name, page.form("password").fields["username"]) == ("password", "olivia")
-    assert browser.send(page, "password", password=GOOD).name == "me"
+@pytest.mark.rule("AUZ-14")
+def test_a_sign_in_that_is_for_one_person_is_completed_by_nobody_else(browser: Browser, olivia: str, bob: str) -> None:
+    address = asked_for(browser, Demand(person=olivia), return_to="/?asked")
+    page = browser.send(browser.get(address), "username", username="bob")
+    assert (page.name, page.text.count("olivia")) == ("password", 0)
+    page = browser.send(page, "password", password=GOOD)
+    assert (page.name, page.alerts, sessions_in(browser)) == ("login", 1, [])
+    page = browser.send(page, "username", username="olivia")
+    browser.send(page, "password", password=GOOD)
+    (session,) = sessions_in(browser)
+    assert (session.user_id, transactions.find(known(browser), transaction_in(page)).outcome) == (olivia, "done")
+
+
+@pytest.mark.rule("AUZ-14")
+def test_nobody_else_who_is_signed_in_can_be_picked_where_one_person_is_meant(
+    browser: Browser, olivia: str, bob: str
+) -> None:
+    browser.sign_in("bob")
+    (session,) = sessions_in(browser)
+    page = browser.get(asked_for(browser, Demand(person=olivia), return_to="/?asked"))
+    assert session.id not in page.text
+    page = browser.send(page, "username", username="", person=session.id)
+    assert (page.name, page.alerts) == ("login", 1)
+    assert transactions.find(known(browser), transaction_in(page)).outcome is None
+
+
+@pytest.mark.rule("LOG-02")
+def test_whether_it_was_the_person_who_is_meant_is_told_to_nobody_without_the_password(
+    browser: Browser, olivia: str, bob: str
+) -> None:
+    for name in ("bob", "olivia", "nobody"):
+        page = browser.get(asked_for(browser, Demand(person=olivia)))
+        page = browser.send(browser.send(page, "username", username=name), "password", password="wrong")
+        assert (page.name, page.alerts) == ("password", 1)
+
+
+def known(browser: Browser) -> KnownBrowser | None:
+    database.session().rollback()
+    return browsers.recognise(browser.cookie())
 
 
 # What is typed by strangers is shown as text

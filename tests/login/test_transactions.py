@@ -48,7 +48,7 @@ def test_a_sign_in_is_found_by_the_browser_that_began_it_alone(app: Flask) -> No
 
 def test_everything_that_happens_to_it_is_kept(app: Flask) -> None:
     _, token = new_browser()
-    demand = Demand(True, 5, "aal2", "olivia", "", "any", "org_1", True, "context", ("https://shop.example.com",))
+    demand = Demand(True, 5, "aal2", "olivia", "", "any", ("org_1",), True, "context", ("https://shop.example.com",))
     begun = begin(token, demand)
     proof = Proof("password", 17)
     with database.writing():

@@ -1,6 +1,7 @@
 """What pages of signing in answer: a page under its policy, or the way to the next one. Detours lead nowhere else."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,10 +18,15 @@ PATHS = {Step.IDENTIFY: "/login", Step.PASSWORD: "/login/password", Step.SELECT:
 """Where each step is asked."""
 
 
-def page(template: str, sign_in: SignIn | None, status: int = 200, **values: Any) -> Response:
-    """`template` for a sign-in (or none): its forms may lead where the sign-in leads, its scripts carry a nonce."""
+def page(
+    template: str, sign_in: SignIn | None, status: int = 200, *, targets: Sequence[str] = (), **values: Any
+) -> Response:
+    """`template` for a sign-in (or none): its forms may lead where the sign-in leads, its scripts carry a nonce.
+
+    `targets`: as of a demand, for a page without a sign-in.
+    """
     nonce = secrets.token_urlsafe(16)
-    policy = security_headers.content_security_policy(sign_in.demand.targets if sign_in else (), nonce=nonce)
+    policy = security_headers.content_security_policy(sign_in.demand.targets if sign_in else targets, nonce=nonce)
     application = sign_in.application if sign_in else ""
     answer = pages.page(template, status, sign_in=sign_in, application=application, nonce=nonce, **values)
     return lane.response(answer.with_headers(("Content-Security-Policy", policy)))

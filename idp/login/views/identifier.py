@@ -18,6 +18,7 @@ from idp.sessions.models import Browser
 from idp.users import users
 
 MISSING = "identifier_missing"
+OTHER = "other_person"
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ def show() -> ResponseReturnValue:
     return answers.page(
         "login/identifier.html",
         sign_in,
-        candidates=_candidates(browser.current()),
+        candidates=_candidates(sign_in, browser.current()),
         typed=sign_in.identifier or sign_in.demand.login_hint,
         is_missing=sign_in.failure == MISSING,
+        is_other=sign_in.failure == OTHER,
     )
 
 
@@ -98,6 +100,8 @@ def _pick(held: SignIn) -> SignIn:
         session = people.find(browser.current(), request.form["person"])
     except NotFound:  # signed out in another tab meanwhile: the page shows who is left
         return held
+    if not held.demand.admits(session.user_id):
+        return refuse_other(held)
     will_do = held.demand.is_met_by(session.authenticated_at)
     held = transactions.pick(held, session.user_id, session.id if will_do else None)
     if will_do:
@@ -107,8 +111,14 @@ def _pick(held: SignIn) -> SignIn:
     return held
 
 
-def _candidates(known: Browser | None) -> list[Candidate]:
-    return [candidate(one.id, one.user_id) for one in people.in_browser(known)]
+def _candidates(sign_in: SignIn, known: Browser | None) -> list[Candidate]:
+    present = [one for one in people.in_browser(known) if sign_in.demand.admits(one.user_id)]
+    return [candidate(one.id, one.user_id) for one in present]
+
+
+def refuse_other(held: SignIn) -> SignIn:
+    """Ask anew who signs in: somebody showed who they are, and the sign-in is not for them."""
+    return transactions.fail(transactions.name(held, "", None), OTHER)
 
 
 def candidate(session_id: str, user_id: str) -> Candidate:

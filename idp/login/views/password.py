@@ -15,6 +15,7 @@ from idp.login import contexts, identifiers, progress, transactions
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser
+from idp.login.views.identifier import refuse_other
 from idp.platform import clock, correlation, database
 from idp.platform.access import public
 from idp.platform.errors import Refusal
@@ -94,6 +95,8 @@ def _judge(attempt: Attempt, verdict: Verdict) -> tuple[SignIn, str]:
         return _fail(held, attempt.reservation), ""
     passwords.store_rehash(verdict)
     guesses.succeeded(attempt.reservation)
+    if not held.demand.admits(user_id):  # told to nobody but whoever has the password
+        return refuse_other(held), ""
     held = transactions.prove(held, Proof("password", clock.now()))
     return _sign_in(held, user_id)
 
