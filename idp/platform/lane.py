@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
 
 from idp.platform import access, database, phrasing
 from idp.platform.calls import Answer, Call
@@ -91,7 +92,20 @@ _BODILESS = frozenset({204, 304})
 
 def response(answer: Answer) -> Response:
     """`answer` as Flask wants it."""
-    return Response(answer.body, answer.status, list(answer.headers), content_type=answer.content_type)
+    return _Verbatim(answer.body, answer.status, list(answer.headers), content_type=answer.content_type)
+
+
+class _Verbatim(Response):
+    """A response whose `Location` is sent as it is. Werkzeug would spell it anew, or fail: on the way back to a client
+    that asked for another letter case, brackets, or a host that is no name of the DNS.
+    """
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        location = self.headers.pop("Location", None)
+        headers = super().get_wsgi_headers(environ)
+        if location is not None:
+            self.headers["Location"] = headers["Location"] = location
+        return headers
 
 
 def mount(
