@@ -1,12 +1,13 @@
 """Losses: what a transaction takes away, written to the change feed as its very last act.
 
 Positions appear in commit order, so that a reader of `position > head` misses none. On PostgreSQL every writer of the
-feed takes one lock as its last act but the insertion and the commit; the insertion is a statement of its own, because
-its snapshot must be younger than the lock. (A sequence would not do: its numbers commit in any order.)
+feed takes one lock as its last act but the insertion and the commit, and a look at the other names of whom it is about;
+the insertion is a statement of its own, because its snapshot must be younger than the lock. (A sequence would not do:
+its numbers commit in any order.)
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -64,6 +65,18 @@ class Loss:
 EPOCH = Loss("epoch", ())
 """Hits every token that was issued before."""
 
+AlsoKnown = Callable[[Sequence[str]], Iterable[tuple[str, str]]]
+"""Told subjects, says which of them tokens call by another `sub` as well, once for each (pairwise subjects)."""
+
+_also_known: list[AlsoKnown] = []
+
+
+def also_known(by: AlsoKnown) -> AlsoKnown:
+    """Register who knows other names of subjects: a loss with a `sub` becomes one entry more for each of them."""
+    if by not in _also_known:
+        _also_known.append(by)
+    return by
+
 
 def record(kind: str, **match: str) -> None:
     """Say that tokens which agree with `match` in every key and are older than this transaction are superseded.
@@ -79,6 +92,15 @@ def record(kind: str, **match: str) -> None:
         raise ValueError(f"an entry of kind {kind} cannot match by {sorted(match)}")
     collected: dict[Loss, None] = database.session().info.setdefault(_COLLECTED, {})
     collected[Loss(kind, tuple(sorted(match.items())))] = None
+
+
+def hold_back() -> None:
+    """Until this transaction ends, no loss is written: for whoever makes a name that those who write losses must know.
+
+    On SQLite there is one writer anyway.
+    """
+    if not database.is_sqlite():
+        database.session().execute(text("SELECT pg_advisory_xact_lock_shared(:lock)"), {"lock": _LOCK})
 
 
 def bounded(losses: Sequence[Loss], most: int = MOST) -> list[Loss]:
@@ -105,16 +127,30 @@ def _write_down(session: Session) -> None:
     collected: dict[Loss, None] | None = session.info.pop(_COLLECTED, None)
     if not collected:
         return
-    losses = bounded(list(collected))
+    if not database.is_sqlite():
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    losses = bounded(list(dict.fromkeys((*collected, *_by_other_names(collected)))))
     if database.is_sqlite():
         now = clock.now()
         session.execute(_INSERT_SQLITE, [{"kind": one.kind, "selector": one.selector(), "now": now} for one in losses])
         return
-    session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     session.execute(
         _INSERT_POSTGRESQL,
         {"kinds": [loss.kind for loss in losses], "selectors": [loss.selector() for loss in losses]},
     )
+
+
+def _by_other_names(losses: Iterable[Loss]) -> list[Loss]:
+    """The losses that name a subject, again for every other name of it. Asked under the lock: see `hold_back`."""
+    matches = [(loss.kind, dict(loss.match)) for loss in losses]
+    named = sorted({match["sub"] for _, match in matches if "sub" in match})
+    other_names = [pair for step in _also_known for pair in step(named)] if named else []
+    return [
+        Loss(kind, tuple(sorted({**match, "sub": other}.items())))
+        for kind, match in matches
+        for subject, other in other_names
+        if match.get("sub") == subject
+    ]
 
 
 _INSERT_SQLITE = text("""

@@ -1,7 +1,8 @@
 """What must be true for a grant to count: each condition once, as a SQL expression.
 
 `effective` requires all of them; `explain` shows each of them green or red. Both ask about `AT`, the horizon of
-history (`clock.FOREVER` for now), and `CLOCK`, the instant that expiry and cooling-off are compared with.
+history (`clock.FOREVER` for now), and `CLOCK`, the instant that expiry and cooling-off are compared with. What has
+no more than `SPARE` microseconds left has expired: none, unless a question says so.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from idp.users.models import UserDisablement
 
 AT = bindparam("at", type_=BigInteger)
 CLOCK = bindparam("clock", type_=BigInteger)
+SPARE = bindparam("spare", 0, type_=BigInteger)
 USER = bindparam("user_id", type_=Text)
 CLIENT = bindparam("client_id", type_=Text)
 ORGANIZATION = bindparam("organization_id", type_=Text)
@@ -42,8 +44,8 @@ def has_begun(grant: Any) -> ColumnElement[bool]:
 
 
 def has_not_expired(grant: Any) -> ColumnElement[bool]:
-    """The grant has no expiry, or one after `CLOCK`."""
-    return or_(grant.expires_at.is_(None), grant.expires_at > CLOCK)
+    """The grant has no expiry, or one after `CLOCK` by more than `SPARE`."""
+    return or_(grant.expires_at.is_(None), grant.expires_at > CLOCK + SPARE)
 
 
 def is_active(member_id: Any) -> ColumnElement[bool]:

@@ -79,15 +79,19 @@ class Context:
 
 @dataclass(frozen=True)
 class Moment:
-    """When: `at` is the horizon of history, `clock` what expiry and cooling-off are compared with."""
+    """When: `at` is the horizon of history, `clock` what expiry and cooling-off are compared with.
+
+    `spare`: microseconds that a grant must have left to count.
+    """
 
     at: int
     clock: int
+    spare: int = 0
 
 
-def now() -> Moment:
-    """Now: whatever has not been ended, by any node's clock."""
-    return Moment(clock.FOREVER, clock.now())
+def now(*, spare: int = 0) -> Moment:
+    """Now: whatever has not been ended, by any node's clock, nor expires within `spare` microseconds."""
+    return Moment(clock.FOREVER, clock.now(), spare)
 
 
 def past(instant: int) -> Moment:
@@ -186,6 +190,7 @@ def _values(holder: Holder, context: Context, when: Moment) -> dict[str, str | i
         "account_group_id": context.account_group_id,
         "at": when.at,
         "clock": when.clock,
+        "spare": when.spare,
     }
 
 

@@ -1,0 +1,232 @@
+"""Issuing tokens: the only place that mints them (RFC 9068, OpenID Connect Core §2, §3.1.3.3).
+
+What a token says is as of now: the roles are asked for it, never remembered. `azv` is the position of the change feed
+that was read with or before anything else in it, so that whatever is taken away later has a higher one.
+"""
+
+import base64
+import hashlib
+import json
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from joserfc import jws
+
+from idp.clients.registered import RegisteredClient
+from idp.keys import signing
+from idp.keys.material import KeyPair
+from idp.oauth import claims, contexts, scopes
+from idp.oauth.audiences import Audience
+from idp.oauth.authorizations import LiveAuthorization
+from idp.oauth.contexts import Entered
+from idp.organizations.effective import EffectiveRoles, Holder, held_permissions, now, permissions_in
+from idp.platform import clock
+from idp.platform.settings import settings
+from idp.users.claims import Json
+
+LONGEST: Final = 3_500
+"""Bytes of the longest access token: what is put into a header has to fit into one."""
+
+_MACHINE = "c"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Issuance:
+    """What tokens are to be issued for. Whoever makes one has checked everything that can be refused.
+
+    `authorization`: `None` where a client acts for itself. `scope`: of those granted. `audience`: of the access token,
+    see `audiences.meant`. `entered`: the context, see `contexts`. `nonce`: of the authorization request.
+    `refresh_token`: given along, if any. `code`: the code that was redeemed, if one was.
+    """
+
+    client: RegisteredClient
+    authorization: LiveAuthorization | None
+    scope: tuple[str, ...]
+    audience: Audience
+    entered: Entered
+    nonce: str = ""
+    refresh_token: str = ""
+    code: str = ""
+
+    @property
+    def azv(self) -> int:
+        """The feed position up to which all of this was current: the lowest of those that were read with it."""
+        known = (self.entered.head, self.audience.head)
+        return min(known if self.authorization is None else (*known, self.authorization.head))
+
+    @property
+    def ends_at(self) -> int:
+        """When the first of what this rests on ends by itself: a grant, the session."""
+        return min(self.authorization.ends_at if self.authorization else clock.FOREVER, self.entered.ends_at)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What tokens say, unsigned. `id_token`: `None` where there is none; what binds it to others is left out of it."""
+
+    access_token: dict[str, Json]
+    id_token: dict[str, Json] | None
+
+
+def issue(issuance: Issuance) -> dict[str, Json]:
+    """The answer of the token endpoint (RFC 6749 §5.1)."""
+    stated = state(issuance)
+    said = stated.access_token
+    access_token = _signed_within_size(said)
+    answer: dict[str, Json] = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": _number(said["exp"]) - _number(said["iat"]),
+        "scope": said["scope"],
+    }
+    if issuance.refresh_token:
+        answer["refresh_token"] = issuance.refresh_token
+    if stated.id_token is not None:
+        answer["id_token"] = _signed_id_token(issuance, stated.id_token, access_token)
+    return answer
+
+
+def state(issuance: Issuance) -> Stated:
+    """What the tokens of this issuance say."""
+    scope, now = scopes.narrowed(issuance.scope, issuance.audience), clock.now()
+    said = _access_token(issuance, scope, now)
+    if issuance.authorization is None or scopes.OPENID not in scope:
+        return Stated(said, None)
+    return Stated(said, _id_token(issuance, issuance.authorization, scope, now))
+
+
+# Access tokens (RFC 9068 §2)
+
+
+def _access_token(issuance: Issuance, scope: tuple[str, ...], now: int) -> dict[str, Json]:
+    return {
+        "iss": settings().issuer,
+        "aud": _audiences(issuance.audience, scope),
+        "client_id": issuance.client.id,
+        "iat": _seconds(now),
+        "exp": _seconds(min(now + settings().lifetimes.access, issuance.ends_at)),
+        "scope": " ".join(scope),
+        "azv": issuance.azv,
+        **_whose(issuance),
+        **_context(issuance, scope),
+    }
+
+
+def _audiences(audience: Audience, scope: tuple[str, ...]) -> Json:
+    """With `openid` the issuer stands beside the API, so that userinfo takes the token."""
+    if scopes.OPENID in scope and not audience.is_issuer:
+        return [audience.uri, settings().issuer]
+    return audience.uri
+
+
+def _whose(issuance: Issuance) -> dict[str, Json]:
+    """Whose token it is, and what it hangs on: `jti` names the authorization, by which it can be found again."""
+    authorization, number = issuance.authorization, secrets.token_urlsafe(16)
+    if authorization is None:
+        return {"sub": issuance.client.id, "jti": f"{_MACHINE}.{number}"}
+    return {
+        "sub": authorization.subject,
+        "jti": f"{authorization.id}.{number}",
+        "sid": authorization.session_id,
+        **_how(authorization),
+    }
+
+
+def _how(authorization: LiveAuthorization) -> dict[str, Json]:
+    """How the person signed in (RFC 9068 §2.2.1): what happened, never what was asked for (JWT-12)."""
+    said: dict[str, Json] = {"auth_time": _seconds(authorization.auth_time)}
+    if authorization.acr:
+        said |= {"acr": authorization.acr, "amr": list(authorization.amr)}
+    return said
+
+
+def _context(issuance: Issuance, scope: tuple[str, ...]) -> dict[str, Json]:
+    """What the token speaks for, as of now (REF-10). Machines hold their roles themselves and always see them."""
+    roles = issuance.entered.roles
+    if roles is None:
+        return {}
+    is_machine = issuance.authorization is None
+    with_roles = is_machine or claims.may_see_roles(issuance.client, scope)
+    said = claims.of_roles(issuance.entered, with_roles=with_roles) | {"livemode": roles.livemode}
+    if with_roles and issuance.audience.has_permissions:
+        said["permissions"] = _permissions(issuance, roles, scope)
+    return said
+
+
+def _permissions(issuance: Issuance, roles: EffectiveRoles, scope: tuple[str, ...]) -> list[Json]:
+    """What the roles allow at this API, in the mode of the account; what is a scope too only where it was granted."""
+    audience, authorization = issuance.audience, issuance.authorization
+    holder = Holder(authorization.user_id) if authorization else Holder(client_id=issuance.client.id)
+    held = held_permissions(holder, roles.context, now(spare=contexts.SPARE), audience=audience.uri)
+    names = permissions_in(held, livemode=roles.livemode)
+    return [name for name in sorted(names) if name not in audience.scopes or name in scope]
+
+
+# ID tokens (OpenID Connect Core §2)
+
+
+def _id_token(
+    issuance: Issuance, authorization: LiveAuthorization, scope: tuple[str, ...], now: int
+) -> dict[str, Json]:
+    """What is told of the person comes first: nothing of it can stand in the place of what follows."""
+    said = claims.in_id_token(authorization, issuance.client, scope, issuance.entered) | {
+        "iss": settings().issuer,
+        "sub": authorization.subject,
+        "aud": issuance.client.id,
+        "iat": _seconds(now),
+        "exp": _seconds(now + settings().lifetimes.id),
+        "sid": authorization.session_id,
+        **_how(authorization),
+    }
+    return said | {"nonce": issuance.nonce} if issuance.nonce else said
+
+
+def _signed_id_token(issuance: Issuance, said: dict[str, Json], access_token: str) -> str:
+    """Bound to the access token and the code (§3.1.3.6, §3.3.2.11), signed as is registered for the client."""
+    alg = issuance.client.text("id_token_signed_response_alg")
+    bound = said | {"at_hash": _half_hash(access_token, alg)}
+    if issuance.code:
+        bound["c_hash"] = _half_hash(issuance.code, alg)
+    return _signed(bound, signing.current("id_token", alg), "JWT")
+
+
+def _half_hash(text: str, alg: str) -> str:
+    """The left half of the digest that goes with the algorithm; Ed25519 hashes with SHA-512 (RFC 8032 §5.1)."""
+    digest = (hashlib.sha512 if alg == "EdDSA" else hashlib.sha256)(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+
+
+# Signing
+
+
+def _signed_within_size(said: dict[str, Json]) -> str:
+    """The access token, without what can be asked for elsewhere where it would be too long (JWT-10)."""
+    key = signing.current("access_token", "ES256")
+    token = _signed(said, key, "at+jwt")
+    if len(token) > LONGEST and "permissions" in said:
+        said = {name: value for name, value in said.items() if name != "permissions"} | {"permissions_omitted": True}
+        token = _signed(said, key, "at+jwt")
+        _log.warning("permissions left out of a token for %s: it would be too long", said["client_id"])
+    if len(token) > LONGEST:
+        said = {name: value for name, value in said.items() if name not in ("org_roles", "account_roles")}
+        token = _signed(said, key, "at+jwt")
+        _log.warning("org_roles and account_roles left out of a token for %s: it would be too long", said["client_id"])
+    return token
+
+
+def _signed(said: dict[str, Json], key: KeyPair, kind: str) -> str:
+    header = {"typ": kind, "alg": key.slot.alg, "kid": key.kid}
+    payload = json.dumps(said, separators=(",", ":")).encode()
+    return jws.serialize_compact(header, payload, key.jwk, algorithms=[key.slot.alg])
+
+
+def _seconds(instant: int) -> int:
+    """Seconds since 1970 (RFC 7519 §2), rounded down."""
+    return instant // clock.SECOND
+
+
+def _number(value: Json) -> int:
+    return value if isinstance(value, int) else 0
