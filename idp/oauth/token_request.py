@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
+from idp.oauth import contexts
 from idp.oauth.errors import InvalidRequest
+from idp.organizations.effective import Context
 from idp.platform.calls import Call
 from idp.platform.forms import Fields
 
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A request for tokens. `scope`: what is asked for, `None` if nothing is said. `resources`: RFC 8707 §2.2."""
+    """A request for tokens. `scope`: what is asked for, none if nothing is said. `resources`: RFC 8707 §2.2."""
 
     grant_type: str
-    scope: tuple[str, ...] | None
+    scope: tuple[str, ...]
     resources: tuple[str, ...]
     fields: Fields
 
@@ -24,10 +26,9 @@ class TokenRequest:
         """
         refuse_query(call)
         fields = Fields(tuple((name, value) for name, value in call.form.pairs if value))
-        scope = fields.get("scope")
         return cls(
             grant_type=require(fields, "grant_type"),
-            scope=None if scope is None else tuple(dict.fromkeys(scope.split(" "))),
+            scope=tuple(dict.fromkeys((fields.get("scope") or "").split())),
             resources=tuple(dict.fromkeys(fields.all("resource"))),
             fields=fields,
         )
@@ -39,6 +40,10 @@ class TokenRequest:
     def require(self, name: str) -> str:
         """The value of a parameter that the grant cannot do without. Raises `InvalidRequest`."""
         return require(self.fields, name)
+
+    def context(self) -> Context | None:
+        """The organization or account that tokens shall speak for, if one is named. Raises `InvalidRequest`."""
+        return contexts.asked(self.get("organization"), self.get("account"), self.scope)
 
 
 def require(fields: Fields, name: str) -> str:

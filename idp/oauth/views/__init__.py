@@ -2,9 +2,12 @@
 
 from flask import Flask
 
-from idp.oauth.views import metadata
+from idp.oauth.views import introspection, metadata, revocation, token
 
 
 def init(app: Flask) -> None:
     """Serve the endpoints in `app`, one line each."""
+    introspection.init(app)
     metadata.init(app)
+    revocation.init(app)
+    token.init(app)
