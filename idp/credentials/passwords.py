@@ -94,6 +94,26 @@ class NotAllowed(Invalid):
     remedy = "Choose another one, or let a password manager choose."
 
 
+class TooShort(NotAllowed):
+    """A password with too few characters."""
+
+    title = "This password is too short"
+    remedy = "Choose a longer one: several words that have nothing to do with you, for example."
+
+
+class NamesSomebody(NotAllowed):
+    """A password that those try first who know something of the person."""
+
+    title = "This password contains a name of yours, of an organization or of this product"
+
+
+class Unusable(Invalid):
+    """Text that cannot be hashed as it is: too long, or not text."""
+
+    title = "This password cannot be used"
+    remedy = "Choose another one, or let a password manager choose."
+
+
 @dataclass(frozen=True)
 class About:
     """Whose password it is to be. `words`: what that person, their organizations and this product are called.
@@ -129,12 +149,12 @@ def require_allowed(plaintext: str, about: About) -> None:
     """
     text = normalised(plaintext)
     if len(text) < about.shortest:
-        raise NotAllowed(f"a password has at least {about.shortest} characters", field="password")
+        raise TooShort(f"a password has at least {about.shortest} characters", field="password")
     if guessable.is_common(text):
         listed = guessable.list_version()
         raise NotAllowed(f"the password is common, or nearly so ({listed})", field="password")
     if guessable.belongs_to(text, about.words) is not None:
-        raise NotAllowed(
+        raise NamesSomebody(
             "the password contains a name of yours, of an organization or of this product", field="password"
         )
 
@@ -153,10 +173,10 @@ def hash(plaintext: str, about: About) -> str:
 def normalised(plaintext: str) -> str:
     """`plaintext` in Unicode NFC, not trimmed. Raises `Invalid` for what is too long or no text, unrepeated."""
     if len(plaintext) > LONGEST:
-        raise Invalid(f"a password has at most {LONGEST} characters", field="password")
+        raise Unusable(f"a password has at most {LONGEST} characters", field="password")
     text = _readable(plaintext)
     if text is None:
-        raise Invalid("a password must be text without NUL characters", field="password")
+        raise Unusable("a password must be text without NUL characters", field="password")
     return text
 
 

@@ -53,6 +53,27 @@ class EmailAddress:
     domain: str
 
 
+class NotAnAddress(Invalid):
+    """Text that is no e-mail address, or could pass for another one."""
+
+    title = "This is not an e-mail address that can be used"
+    remedy = "Check it for typing errors: it looks like name@example.com."
+
+
+class NotAUsername(Invalid):
+    """Text that is no username, or could pass for something else of somebody else's."""
+
+    title = "This cannot be a username"
+    remedy = "Use letters from a to z, digits, dots, hyphens and underscores, or your own e-mail address."
+
+
+class ReservedUsername(NotAUsername):
+    """A username that nobody can have."""
+
+    title = "This username is reserved"
+    remedy = "Choose another username."
+
+
 @dataclass(frozen=True)
 class Username:
     """A username as its holder writes it, and its normal form (`key`)."""
@@ -67,11 +88,11 @@ def parse_address(text: str) -> EmailAddress:
     Syntax of RFC 5322 `dot-atom` with RFC 6531, without comments, quotes and address literals; at most 254 bytes.
     """
     if len(text) > _LONGEST_ADDRESS:
-        raise Invalid(f"an e-mail address has at most {_LONGEST_ADDRESS} characters", field="email")
+        raise NotAnAddress(f"an e-mail address has at most {_LONGEST_ADDRESS} characters", field="email")
     try:
         parsed = validate_email(text, check_deliverability=False, strict=True, test_environment=True)
     except EmailNotValidError as error:
-        raise Invalid(f"not an e-mail address: {error}", field="email") from None
+        raise NotAnAddress(f"not an e-mail address: {error}", field="email") from None
     local = _folded(parsed.local_part)
     for part in (local, *parsed.domain.split(".")):
         _require_one_script(part)
@@ -88,16 +109,16 @@ def parse_username(text: str, *, own_id: str = "", own_addresses: Collection[str
         return _address_as_username(text, own_addresses)
     key = text.lower()
     if not text.isascii() or not _USERNAME.fullmatch(key):
-        raise Invalid(
+        raise NotAUsername(
             "a username has 1 to 64 of the characters a-z, 0-9, '.', '_' and '-' and begins with a letter or digit",
             field="username",
         )
     if key in RESERVED:
-        raise Invalid(f"the username {key!r} is reserved", field="username")
+        raise ReservedUsername(f"the username {key!r} is reserved", field="username")
     if identifiers.is_one("usr", key) and key != own_id:
-        raise Invalid("a username must not look like the id of a person", field="username")
+        raise NotAUsername("a username must not look like the id of a person", field="username")
     if _TELEPHONE.fullmatch(key):
-        raise Invalid("a username must not look like a telephone number", field="username")
+        raise NotAUsername("a username must not look like a telephone number", field="username")
     return Username(text, key)
 
 
@@ -120,7 +141,9 @@ def address_key(text: str) -> str | None:
 def _address_as_username(text: str, own_addresses: Collection[str]) -> Username:
     address = parse_address(text)
     if address.key not in own_addresses:
-        raise Invalid("a username that is an e-mail address must be an address of the same person", field="username")
+        raise NotAUsername(
+            "a username that is an e-mail address must be an address of the same person", field="username"
+        )
     return Username(address.address, address.key)
 
 
@@ -131,7 +154,7 @@ def _folded(text: str) -> str:
 
 def _require_one_script(part: str) -> None:
     if not part.isprintable() or _INVISIBLE.search(part):
-        raise Invalid("an e-mail address must not contain invisible characters", field="email")
+        raise NotAnAddress("an e-mail address must not contain invisible characters", field="email")
     scripts = {unicodedata.name(letter, "?").split(" ", 1)[0] for letter in _folded(part) if letter.isalpha()}
     if len(scripts) > 1 and not any(scripts <= together for together in _WRITTEN_TOGETHER):
-        raise Invalid("an e-mail address must not mix letters of different scripts", field="email")
+        raise NotAnAddress("an e-mail address must not mix letters of different scripts", field="email")

@@ -41,6 +41,12 @@ class Visitor:
         self.app = app
 
     @contextlib.contextmanager
+    def also_at(self, folder: Path, prepare: Callable[[], None], **given: object) -> Iterator["Visitor"]:
+        """The same browser at another provider; arguments as of `visitor`."""
+        with _provider(folder, prepare, **given) as (url, app):
+            yield Visitor(self._browser, url, app)
+
+    @contextlib.contextmanager
     def visit(self, path: str, look: Look = Look(), *, complaint: str = "status of") -> Iterator[Page]:
         """The page at `path`; whatever the browser complains about, but for the expected `complaint`, is a failure."""
         context = self._browser.new_context(
@@ -65,6 +71,17 @@ def visitor(folder: Path, prepare: Callable[[], None] = lambda: None, **given: o
 
     `given`: settings of the provider.
     """
+    with sync_playwright() as playwright, _provider(folder, prepare, **given) as (url, app):
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_QUIET))
+        try:
+            yield Visitor(browser, url, app)
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def _provider(folder: Path, prepare: Callable[[], None], **given: object) -> Iterator[tuple[str, Flask]]:
+    """A provider that listens: its address, and itself."""
     with socket.create_server(("localhost", 0)) as reserved:
         port = reserved.getsockname()[1]
     with sites.site(folder, issuer=f"http://localhost:{port}", rules="development", **given) as site:
@@ -76,10 +93,7 @@ def visitor(folder: Path, prepare: Callable[[], None] = lambda: None, **given: o
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_QUIET))
-                yield Visitor(browser, f"http://localhost:{port}", site.app)
-                browser.close()
+            yield f"http://localhost:{port}", site.app
         finally:
             server.shutdown()
             thread.join()

@@ -1,24 +1,36 @@
 """Signing in as people do it: in Chromium, with scripts and without, narrow, dark, right to left, in several tabs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Never
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
+from idp.credentials import guesses
+from idp.credentials.guesses import TooMany
+from idp.credentials.hashing import TooBusy
+from idp.login import transactions
+from idp.login.demands import Demand
 from idp.login.models import Transaction
 from idp.platform import database
+from idp.platform.errors import Refusal
+from idp.sessions import browsers as known_browsers
+from idp.users import first_run
+from idp.users.models import Operator
+from tests import databases
 from tests.actors import GOOD
 from tests.flows import browsers, people
 from tests.flows.browsers import Look, Visitor
+from tests.traces import OPERATOR
 
 LOOKS = {
     "wide": Look(),
-    "dark": Look(scheme="dark"),
-    "narrow": Look(width=320),
     "narrow and dark": Look(width=320, scheme="dark"),
     "right to left, narrow": Look(width=320, language="ar"),
+    "right to left and dark": Look(scheme="dark", language="ar"),
 }
 SCRIPTS = pytest.mark.parametrize("look", [Look(), Look(scripts=False)], ids=["with scripts", "without scripts"])
 
@@ -28,6 +40,17 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     """Somebody with a browser, at a provider that has people."""
     with browsers.visitor(tmp_path_factory.mktemp("site"), people.build, rate_limits="off") as found:
         yield found
+
+
+@pytest.fixture
+def on_postgresql(pytestconfig: pytest.Config, tmp_path: Path, visitor: Visitor) -> Iterator[Visitor]:
+    """The same somebody, at a provider on PostgreSQL."""
+    databases.start_postgresql(pytestconfig)
+    with (
+        databases.empty("postgresql", tmp_path) as url,
+        visitor.also_at(tmp_path, people.build, database_url=url) as there,
+    ):
+        yield there
 
 
 def name(page: Page, username: str) -> None:
@@ -77,6 +100,21 @@ def test_somebody_signs_in_goes_wrong_once_and_signs_out(visitor: Visitor, look:
         expect(page.locator("h1")).to_have_text("You are signed out")
         page.goto(f"{visitor.url}/me")
         is_at(page, "login")
+
+
+def test_on_postgresql_it_is_the_same_story(on_postgresql: Visitor) -> None:
+    with on_postgresql.visit("/select") as page:
+        name(page, "mona@northwind.test")
+        give(page, "wrong")
+        expect(page.get_by_role("alert")).to_be_focused()
+        give(page)
+        is_at(page, "select")
+        page.get_by_role("radio", name="Shop 007").check()
+        page.click("#context-submit")
+        assert page.url.endswith("/me?context=acct_hundreds_s007")
+        page.goto(f"{on_postgresql.url}/logout")
+        page.click("#logout-confirm")
+        is_at(page, "logged-out")
 
 
 @pytest.mark.rule("LGO-06")
@@ -209,6 +247,8 @@ def test_one_of_three_hundred_accounts_is_found_by_its_name_and_by_leafing(visit
         page.get_by_role("radio", name="Shop 077").check()
         page.click("#context-submit")
         assert page.url.endswith("/me?context=acct_hundreds_s077")
+        expect(page.get_by_role("status")).to_have_text("You chose Shop 077 of Hundreds & Sons.")
+        expect(page.locator(".panel .rows li")).to_have_count(8)
 
 
 @SCRIPTS
@@ -249,36 +289,144 @@ def test_without_scripts_nothing_is_offered_that_does_not_work(visitor: Visitor)
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_everybody_can_read_and_use_every_page(visitor: Visitor, look: Look) -> None:
+def test_everybody_can_read_and_use_every_page(visitor: Visitor, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     with visitor.visit("/login", look) as page:
-        is_readable(page)
-        page.locator("main summary").click()
-        name(page, "mona@northwind.test")
-        is_readable(page)
-        give(page, "wrong")
-        is_readable(page)
-        give(page)
-        is_readable(page)
-        for path in ("/select", "/select?q=none", "/login", "/logout"):
-            page.goto(visitor.url + path)
-            is_readable(page)
-        page.click("#logout-confirm")
-        is_readable(page)
-        sign_in(page, visitor, "nick")
+        for _ in every_page(page, visitor, monkeypatch):
+            assert browsers.accessibility_problems(page) == []
+            fits(page)
+
+
+def test_longer_words_and_wider_spacing_still_fit(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with visitor.visit("/login?ui_locales=xx-long", Look(width=320)) as page:
+        for _ in every_page(page, visitor, monkeypatch):
+            page.evaluate(
+                """() => { const sheet = new CSSStyleSheet();
+                sheet.replaceSync('* {line-height: 1.5 !important; letter-spacing: .12em !important;'
+                    + 'word-spacing: .16em !important} p {margin-bottom: 2em !important}');
+                document.adoptedStyleSheets = [sheet]; }"""
+            )
+            fits(page)
+
+
+def every_page(page: Page, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Lead `page` over every page of signing in, with what people do wrong and with names that are long; its step."""
+
+    def leads_to(step: str) -> str:
+        is_at(page, step)
+        page.evaluate("document.querySelectorAll('main details').forEach((one) => one.open = true)")
+        return step
+
+    yield leads_to("login")
+    page.evaluate("document.querySelector('#username').required = false")
+    page.click("#identifier-submit")
+    yield leads_to("login")
+    name(page, "mona@northwind.test")
+    yield leads_to("password")
+    give(page, "wrong")
+    yield leads_to("password")
+    for refusal in (TooMany(125), TooBusy()):
+        with monkeypatch.context() as held_back:
+            held_back.setattr(guesses, "reserve", refuse(refusal))
+            give(page)
+            yield leads_to("password")
+    give(page)
+    yield leads_to("me")
+    page.goto(f"{visitor.url}/select")
+    yield leads_to("select")
+    page.fill("#q", "none")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=none")
+    yield leads_to("select")
+    for path, step in (("/me?context=acct_hundreds_s277", "me"), ("/login", "login"), ("/logout", "logout"),
+                       ("/login?txn=txn_unknown", "error")):  # fmt: skip
+        page.goto(visitor.url + path)
+        yield leads_to(step)
+    page.goto(visitor.url + asked_for(page, visitor))
+    yield leads_to("login")
+    name(page, people.LONG)
+    yield leads_to("password")
+    page.goto(f"{visitor.url}/logout")
+    page.click("#logout-confirm")
+    yield leads_to("logged-out")
+    for username, step in (("nick", "select"), ("eve", "select"), ("tom", "select")):
+        sign_in(page, visitor, username)
+        is_at(page, "me")
         page.goto(f"{visitor.url}/select")
-        is_readable(page)
-        sign_in(page, visitor, "eve")
-        is_readable(page)
+        yield leads_to(step)
+    page.goto(visitor.url + set_up_anew(visitor))
+    yield leads_to("setup")
+    set_up(page, "admin")
+    yield leads_to("setup")
 
 
-def is_readable(page: Page) -> None:
-    """Nothing for axe to find, nothing cut off, and everything that is pressed large enough."""
-    assert browsers.accessibility_problems(page) == []
+def refuse(refusal: Refusal) -> Callable[..., Never]:
+    def reserve(*_: object, **__: object) -> Never:
+        raise refusal
+
+    return reserve
+
+
+def asked_for(page: Page, visitor: Visitor) -> str:
+    """Where somebody signs in for an application with a long name."""
+    (cookie,) = [one["value"] for one in page.context.cookies() if one["name"] == "idp_browser"]
+    with visitor.app.app_context(), database.writing():
+        known = known_browsers.recognise(cookie)
+        assert known
+        demand = Demand(context="any", login_hint=people.LONG)
+        return f"/login?txn={transactions.begin(known.id, demand, return_to='/me', application=people.LONG).id}"
+
+
+def fits(page: Page) -> None:
+    """Nothing is cut off, and everything that is pressed is large enough."""
     assert browsers.overflow(page) == 0
-    for target in page.locator("button:visible, summary:visible, main input:visible").all():
-        box = target.bounding_box()
-        assert box
-        assert box["height"] >= (44 if target.get_attribute("type") != "radio" else 20)
+    assert page.evaluate(TOO_SMALL) == []
+
+
+TOO_SMALL = """() => [...document.querySelectorAll('button, summary, main input, a.btn')]
+    .filter((one) => one.checkVisibility())
+    .filter((one) => one.getBoundingClientRect().height < (one.type === 'radio' ? 20 : 44))
+    .map((one) => one.outerHTML)"""
+
+
+# Setting up
+
+
+def set_up_anew(visitor: Visitor) -> str:
+    """The link to `/setup`, as if nobody had ever run this installation."""
+    with visitor.app.app_context(), database.writing():
+        database.session().execute(delete(Operator))
+        return f"/setup?token={first_run.open_door(by=OPERATOR).token}"
+
+
+def set_up(page: Page, username: str, password: str = GOOD) -> None:
+    """Fill the form in, and send it."""
+    page.fill("#username", username)
+    page.fill("#email", f"{username}@northwind.test")
+    page.fill("#password", password)
+    page.click("#setup-submit")
+
+
+@pytest.mark.rule("API-08")
+@SCRIPTS
+def test_the_first_operator_sets_up_goes_wrong_and_signs_in(visitor: Visitor, look: Look) -> None:
+    username = f"first-{'with' if look.scripts else 'without'}"
+    with visitor.visit(link := set_up_anew(visitor), look) as page:
+        set_up(page, username, "too short")
+        expect(page.get_by_role("alert")).to_be_focused()
+        page.get_by_role("alert").get_by_role("link").click()
+        expect(page.locator("#password")).to_be_focused()
+        expect(page.locator("#username")).to_have_value(username)
+        set_up(page, username)
+        is_at(page, "login")
+        expect(page.locator("[name=username]")).to_have_value(username)
+        page.click("#identifier-submit")
+        give(page)
+        expect(page.locator("h1")).to_have_text(username)
+        page.goto(visitor.url + link)
+        expect(page.locator("body")).to_have_attribute("data-error", "setup_closed")
+
+
+# Names
 
 
 @pytest.mark.rule("API-04")

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask
 
-from idp.platform import database
+from idp.platform import database, i18n
 from idp.users import first_run, operators, users
 from idp.users.models import User
 from tests.actors import GOOD, Browser, Page
@@ -65,20 +65,21 @@ def shape(page: Page) -> tuple[int, str, str]:
     return page.status, page.body["data-error"], page.heading
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("username", "admin"),
-        ("username", "olivia\u202e"),
-        ("email", "nobody"),
-        ("email", ""),
-        ("password", "short"),
-        ("password", "passwordpassword"),
-        ("password", "olivia at the lakeside"),
-        ("password", "canopy over the forest"),
-        ("password", ""),
-    ],
-)
+FAULTS = [
+    ("username", "admin"),
+    ("username", "olivia\u202e"),
+    ("email", "nobody"),
+    ("email", ""),
+    ("password", "short"),
+    ("password", "passwordpassword"),
+    ("password", "olivia at the lakeside"),
+    ("password", "canopy over the forest"),
+    ("password", "x" * 2_000),
+    ("password", ""),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), FAULTS)
 def test_what_cannot_be_is_said_beside_the_field_and_the_link_stays(
     browser: Browser, address: str, field: str, value: str
 ) -> None:
@@ -90,6 +91,24 @@ def test_what_cannot_be_is_said_beside_the_field_and_the_link_stays(
     assert "value" not in next(one for one in again.form("password").inputs if one["name"] == "password")
     assert people() == []
     assert browser.send(again, "password", **OLIVIA).name == "login"
+
+
+@pytest.mark.parametrize("language", [tag for tag in i18n.LOCALES if tag != "en"])
+def test_what_cannot_be_is_said_in_the_language_of_the_page(browser: Browser, address: str, language: str) -> None:
+    english = [problem(browser.send(browser.get(address), "password", **OLIVIA | {name: to})) for name, to in FAULTS]
+    page = browser.get(f"{address}&ui_locales={language}")
+    said = [problem(browser.send(page, "password", **OLIVIA | {name: to})) for name, to in FAULTS]
+    words = {
+        word for sentence in english for word in sentence.split() if len(word) > 5 and word.isalpha() and word.islower()
+    }
+    assert not words & {word for sentence in said for word in sentence.split()}
+    assert len(set(said)) >= 6
+
+
+def problem(page: Page) -> str:
+    """What is said beside the field that has to be changed."""
+    assert page.status == 422
+    return page.text.partition('class="err"')[2].partition("<bdi>")[2].partition("</bdi>")[0]
 
 
 @pytest.mark.rule("API-08")

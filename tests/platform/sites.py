@@ -36,9 +36,10 @@ class Site:
 
 @contextmanager
 def site(folder: Path, **given: object) -> Iterator[Site]:
-    """A provider on an empty database in `folder`, configured by `given`."""
-    values = {"issuer": "http://localhost:8000", "secret_key": (SECRET_KEY,)} | given
-    app = create_app(Settings(database_url=f"sqlite:///{folder}/site.db", **values))  # type: ignore[arg-type]
+    """A provider on an empty database in `folder` (if `given` names no other), configured by `given`."""
+    place = f"sqlite:///{folder}/site.db"
+    values = {"issuer": "http://localhost:8000", "database_url": place, "secret_key": (SECRET_KEY,)} | given
+    app = create_app(Settings(**values))  # type: ignore[arg-type]
     found = Site(app, app.test_client())
     _add_doors(found)
     try:

@@ -1,6 +1,6 @@
 """`/select`: in which organization or account to work. Part of a sign-in, or asked for by somebody signed in."""
 
-from flask import Flask, redirect, request
+from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
 from idp.login import contexts, progress, returning, transactions
@@ -8,7 +8,7 @@ from idp.login.contexts import Offer, Question
 from idp.login.demands import Demand
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
-from idp.login.views import answers, browser, requires
+from idp.login.views import answers, browser
 from idp.platform import database
 from idp.platform.access import public
 from idp.platform.errors import NotFound
@@ -29,7 +29,7 @@ def init(app: Flask) -> None:
 
 @public
 def show() -> ResponseReturnValue:
-    """The page; without a sign-in under way whoever is signed in chooses."""
+    """The page; without a sign-in under way whoever is signed in chooses, anybody else signs in first."""
     if not browser.transaction():
         return _begin()
     sign_in = transactions.find(browser.current(), browser.transaction())
@@ -68,13 +68,12 @@ def _choose(held: SignIn, context_id: str) -> SignIn:
 
 def _begin() -> ResponseReturnValue:
     session = browser.signed_in()
-    if session is None:
-        return requires.to_sign_in()
     demand = Demand(context="any", forced=True, told_as="context")
     with database.writing():
         begun = transactions.begin(browser.known_or_new().id, demand, return_to=returning.HOME)
-        begun = transactions.pick(begun, session.user_id, session.id)
-    return redirect(answers.address(Step.SELECT, begun), 303)
+        if session:
+            begun = transactions.pick(begun, session.user_id, session.id)
+    return answers.onward(begun)
 
 
 def _is_asked(sign_in: SignIn) -> bool:

@@ -68,6 +68,7 @@ def _field(refusal: Refusal) -> str:
 
 
 def _told(refusal: Refusal) -> str:
-    """In English the particulars; other languages have the words of its class."""
-    told = refusal.message if i18n.locale() == "en" else _(refusal.title)
-    return f"{told[:1].upper()}{told[1:]}."
+    """In English the particulars; other languages have the words of its class, and what to do."""
+    if i18n.locale() == "en":
+        return f"{refusal.message[:1].upper()}{refusal.message[1:]}."
+    return f"{_('%(words)s.', words=_(refusal.title))} {_(refusal.remedy)}"

@@ -18,6 +18,9 @@ EVERYWHERE_ELSE = "others"
 
 _MOST_SESSIONS = 50
 
+_MOST_ACCOUNTS = 8
+"""Of each organization; the chooser has them all."""
+
 
 def init(app: Flask) -> None:
     """Serve this page in `app`."""
@@ -30,7 +33,7 @@ def show(session: LiveSession) -> ResponseReturnValue:
     """The page; `context` in the address marks the organization or account that was just chosen."""
     person = users.find(session.user_id)
     demand = Demand(context="any")
-    found = contexts.offers(person.id, demand, Question())
+    found = contexts.offers(person.id, demand, Question(), most=_MOST_ACCOUNTS)
     return answers.page(
         "me/profile.html",
         None,
@@ -39,10 +42,19 @@ def show(session: LiveSession) -> ResponseReturnValue:
         addresses=addresses.of(person.id),
         offers=found,
         chosen=request.args.get("context", ""),
+        working_in=_chosen(person.id, demand),
         session=session,
         sessions=listings.sessions(person.id, limit=_MOST_SESSIONS),
         described=devices.described,
     )
+
+
+def _chosen(user_id: str, demand: Demand) -> tuple[str, str] | None:
+    """The names of the account and organization that the address says were chosen, where they are the person's."""
+    try:
+        return contexts.called(contexts.chosen(user_id, demand, request.args.get("context", "")))
+    except NotFound:
+        return None
 
 
 @requires.signed_in
