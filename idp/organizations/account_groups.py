@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -12,7 +12,7 @@ from idp.organizations import authority, gains, grants, invitations, locking, na
 from idp.organizations.effective import Context
 from idp.organizations.models import AccountGroup, GroupAccount, Role
 from idp.organizations.scopes import Scope
-from idp.platform import clock, database
+from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict
 
 
@@ -137,9 +137,14 @@ def _require_may_reach(group: AccountGroup, new: list[Scope], by: Actor) -> None
 
 
 def _put_in(group: AccountGroup, new: list[Scope]) -> None:
-    edge = {"organization_id": group.organization_id, "account_group_id": group.id, "started_at": clock.now()}
-    for some in database.chunks(new):
-        database.session().execute(insert(GroupAccount), [edge | {"placement_id": one.placement_id} for one in some])
+    edge: dict[str, str | int] = {
+        "organization_id": group.organization_id,
+        "account_group_id": group.id,
+        "started_at": clock.now(),
+    }
+    database.insert_many(
+        GroupAccount, [edge | {"id": identifiers.edge(), "placement_id": one.placement_id} for one in new]
+    )
 
 
 def _require_free(organization_id: str, key: str) -> None:

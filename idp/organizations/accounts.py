@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -182,28 +182,27 @@ def _require_free(organization_id: str, keys: Sequence[str]) -> None:
 
 
 def _insert(organization_id: str, wanted: Sequence[NewAccount], ids: dict[str, str]) -> None:
-    session, instant = database.session(), clock.now()
-    for some in database.chunks(wanted):
-        rows = [
-            {
-                "id": ids[one.settings.key],
-                "name": names.shown(one.settings.name),
-                "country": one.settings.country,
-                "livemode": int(one.livemode),
-                "created_at": instant,
-            }
-            for one in some
-        ]
-        session.execute(insert(Account), rows)
-        stays = [
-            {
-                "id": identifiers.placement(),
-                "organization_id": organization_id,
-                "account_id": ids[one.settings.key],
-                "livemode": int(one.livemode),
-                "key": one.settings.key,
-                "started_at": instant,
-            }
-            for one in some
-        ]
-        session.execute(insert(Placement), stays)
+    instant = clock.now()
+    opened: list[database.Columns] = [
+        {
+            "id": ids[one.settings.key],
+            "name": names.shown(one.settings.name),
+            "country": one.settings.country,
+            "livemode": int(one.livemode),
+            "created_at": instant,
+        }
+        for one in wanted
+    ]
+    database.insert_many(Account, opened)
+    stays: list[database.Columns] = [
+        {
+            "id": identifiers.placement(),
+            "organization_id": organization_id,
+            "account_id": ids[one.settings.key],
+            "livemode": int(one.livemode),
+            "key": one.settings.key,
+            "started_at": instant,
+        }
+        for one in wanted
+    ]
+    database.insert_many(Placement, stays)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -242,9 +242,7 @@ def _make(wanted: Sequence[Wanted], known: dict[str, Role], owners: dict[str, st
         wait = cooling_off if known[one.role].sensitive and not authority.is_unlimited(by) else 0
         rows.append(_row(one, known[one.role], owners, by=by, source=source, instant=instant, wait=wait))
     database.session().flush()
-    for some in database.chunks(rows):
-        # without `render_nulls` rows that differ in what is null would go one by one
-        database.session().execute(insert(RoleGrant).execution_options(render_nulls=True), some)
+    database.insert_many(RoleGrant, rows)
     for row in rows:
         said = {key: row[key] for key in ("role_key", "grantee", "scope", "reason", "effective_from", "expires_at")}
         trail.record(
@@ -268,7 +266,7 @@ def _there(organization_id: str, grantees: Collection[str], source: str) -> dict
 
 def _row(
     one: Wanted, role: Role, owners: dict[str, str], *, by: Actor, source: str, instant: int, wait: int
-) -> dict[str, object]:
+) -> database.Columns:
     kind, grantee = one.grantee.kind, one.grantee.id
     return {
         "id": identifiers.grant(),

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -52,18 +52,15 @@ def add_many(organization_id: str, wanted: Sequence[NewMember], *, by: Actor, so
 def take_in(organization_id: str, new: Sequence[NewMember], *, by: Actor, source: str) -> dict[str, str]:
     """Make memberships without asking who may: for rules that have asked. Membership ids by user id."""
     instant = clock.now()
-    edge = {"organization_id": organization_id, "started_at": instant}
+    edge: dict[str, str | int] = {"organization_id": organization_id, "started_at": instant}
     ids = {one.user_id: one.id or identifiers.membership() for one in new}
-    session = database.session()
-    for some in database.chunks(new):
-        session.execute(
-            insert(Membership),
-            [edge | {"id": ids[one.user_id], "user_id": one.user_id, "source": source} for one in some],
-        )
-        session.execute(
-            insert(MembershipStatus),
-            [edge | {"member_id": ids[one.user_id], "status": one.status} for one in some],
-        )
+    database.insert_many(
+        Membership, [edge | {"id": ids[one.user_id], "user_id": one.user_id, "source": source} for one in new]
+    )
+    database.insert_many(
+        MembershipStatus,
+        [edge | {"id": identifiers.edge(), "member_id": ids[one.user_id], "status": one.status} for one in new],
+    )
     for one in new:
         after = {"user_id": one.user_id, "status": one.status}
         trail.record(

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -11,7 +11,7 @@ from idp.feed import losses
 from idp.organizations import authority, gains, grants, locking, names
 from idp.organizations.effective import Context
 from idp.organizations.models import Membership, Role, Team, TeamMember
-from idp.platform import clock, database
+from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict, NotFound
 
 
@@ -130,9 +130,14 @@ def _places(team: Team) -> list[TeamMember]:
 
 
 def _put_in(team: Team, member_ids: list[str]) -> None:
-    edge = {"organization_id": team.organization_id, "team_id": team.id, "started_at": clock.now()}
-    for some in database.chunks(member_ids):
-        database.session().execute(insert(TeamMember), [edge | {"member_id": member_id} for member_id in some])
+    edge: dict[str, str | int] = {
+        "organization_id": team.organization_id,
+        "team_id": team.id,
+        "started_at": clock.now(),
+    }
+    database.insert_many(
+        TeamMember, [edge | {"id": identifiers.edge(), "member_id": member_id} for member_id in member_ids]
+    )
 
 
 def _require_members(organization_id: str, member_ids: list[str]) -> None:

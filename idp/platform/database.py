@@ -372,19 +372,21 @@ Columns = Mapping[str, str | bytes | int | None]
 def insert_many(table: type[Model], rows: Sequence[Columns]) -> None:
     """Insert `rows`, which name the same columns, the fastest way there is: by COPY on PostgreSQL.
 
-    Column defaults do not run, and what another has taken raises the driver's own error: for rows that nobody else
-    can have made.
+    Column defaults do not run. What another has taken raises SQLAlchemy's `IntegrityError`, as any insert does.
     """
     if not rows:
         return
     names, name = list(rows[0]), table.__tablename__
     values = [tuple(row[column] for column in names) for row in rows]
-    if is_sqlite():
-        marks = ", ".join("?" * len(names))
-        statement = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 names of our own columns
-        _drive(lambda cursor: cursor.executemany(statement, values))
-    else:
-        _drive(lambda cursor: _copy(cursor, f"COPY {name} ({', '.join(names)}) FROM STDIN", values))
+    marks = ", ".join("?" * len(names))
+    statement = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 names of our own columns
+    try:
+        if is_sqlite():
+            _drive(lambda cursor: cursor.executemany(statement, values))
+        else:
+            _drive(lambda cursor: _copy(cursor, f"COPY {name} ({', '.join(names)}) FROM STDIN", values))
+    except (sqlite3.IntegrityError, psycopg.IntegrityError) as error:
+        raise IntegrityError(statement, None, error, hide_parameters=True) from error
 
 
 def _copy(cursor: psycopg.Cursor[Any], statement: str, values: Sequence[tuple[object, ...]]) -> None:

@@ -6,7 +6,7 @@ Whether an address in a domain that an organization has proven may go to somebod
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -92,8 +92,7 @@ def give_first(given: Sequence[tuple[str, str, bool]], *, by: Actor) -> None:
     instant = clock.now()
     rows = [_first(user_id, names.parse_address(text), verified, instant) for user_id, text, verified in given]
     with database.or_refuse(AddressTaken()):
-        for some in database.chunks(rows):
-            database.session().execute(insert(Address), some)
+        database.insert_many(Address, rows)
     for row in rows:
         state = {"address": row["id"], "verified": row["verified_at"] is not None, "primary": True}
         trail.record("user.address.added", by=by, subject=str(row["user_id"]), after=state, email=str(row["address"]))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, insert, or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -59,11 +59,10 @@ def create_many(wanted: Sequence[NewUser], *, by: Actor) -> list[str]:
     Raises `Invalid`, `UsernameTaken`, `addresses.AddressTaken`, and `Conflict` when an id is or was somebody's.
     """
     rows = [_row(one) for one in wanted]
+    instant = clock.now()
     _require_new([row["id"] for row in rows])
-    instant = {"created_at": clock.now()}
     with database.or_refuse(UsernameTaken()):
-        for some in database.chunks(rows):
-            database.session().execute(insert(User), [row | instant for row in some])
+        database.insert_many(User, [{**row, "created_at": instant} for row in rows])
     for row in rows:
         email = row["username"] if "@" in row["username"] else ""
         told = _told(row["username"], row["claims"])

@@ -3,10 +3,11 @@
 import pytest
 from flask import Flask
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from idp.platform import database, schema
 from idp.platform.errors import Conflict, Refusal
+from idp.platform.jobs import Job
 
 
 def _stored() -> int:
@@ -47,6 +48,19 @@ def test_a_refusal_that_keeps_is_committed_and_raised(app: Flask) -> None:
         _add()
         raise Spent
     assert _stored() == 1
+
+
+def test_many_rows_that_another_has_are_refused_like_one_and_the_rest_stays(app: Flask) -> None:
+    row = {"id": "j", "kind": "k", "payload": "{}", "due_at": 0, "attempts": 0, "beat": 0, "last_error": ""}
+    with database.writing():
+        database.insert_many(Job, [row, row | {"id": "other"}])
+        with pytest.raises(Conflict), database.or_refuse(Conflict()):
+            database.insert_many(Job, [row | {"id": "third"}, row])
+    assert _stored() == 2
+    with pytest.raises(IntegrityError) as refused, database.writing():
+        database.insert_many(Job, [row])
+    assert "last_error" in str(refused.value)
+    assert _stored() == 2
 
 
 def test_writing_does_not_nest(app: Flask) -> None:

@@ -312,6 +312,8 @@ def _fill_team(one: OrganizationOutlook, pair: Pair[WantedTeam, Team], outlook: 
             drawing.add(steps.JoinTeam(said.place, pair.ref, one.ref, member))
         wanted.add(member)
     place, kept = pair.wanted.place.of("members"), {member.id for member in wanted}
+    if there <= kept:
+        return
     known = {member.id: member for member in one.members.values() if member not in one.leaving}
     for member_id in sorted(there - kept, key=lambda member_id: known[member_id].name if member_id in known else ""):
         if member_id in known:
