@@ -143,7 +143,7 @@ def enter(
     roles = effective_roles(Holder(user_id), context, effective.now(spare=SPARE))
     if not roles.roles:
         raise refusal("there is nothing that the person may do there", error_detail="not_a_member")
-    if not _is_usable(client, context.organization_id):
+    if not is_usable(client, context.organization_id):
         raise refusal("the application is not enabled there", error_detail="client_not_enabled")
     return Entered(roles.head, roles)
 
@@ -158,9 +158,16 @@ def enter_as_machine(client: RegisteredClient, context: Context | None) -> Enter
     roles = effective_roles(Holder(client_id=client.id), context, effective.now(spare=SPARE))
     if roles.roles:
         return Entered(roles.head, roles)
-    if not _is_usable(client, context.organization_id):
+    if not is_usable(client, context.organization_id):
         raise InvalidTarget("the client is not enabled there", error_detail="client_not_enabled")
     raise InvalidTarget("the client holds no role there", error_detail="not_a_member")
+
+
+def is_usable(client: RegisteredClient, organization_id: str) -> bool:
+    """Whether tokens of the client may be for that organization: its own, or an operator's that is switched on there."""
+    if client.owner != OPERATOR:
+        return client.owner == organization_id
+    return _USABLE.one(client_id=client.id, organization_id=organization_id, at=clock.FOREVER) is not None
 
 
 def of_authorization(authorization: LiveAuthorization) -> Context | None:
@@ -215,12 +222,6 @@ def _stay_fixed(client: RegisteredClient, named: Context | None) -> Context:
 
 def _kind(context: Context) -> str:
     return "account" if context.account_id else "organization"
-
-
-def _is_usable(client: RegisteredClient, organization_id: str) -> bool:
-    if client.owner != OPERATOR:
-        return client.owner == organization_id
-    return _USABLE.one(client_id=client.id, organization_id=organization_id, at=clock.FOREVER) is not None
 
 
 # Names
