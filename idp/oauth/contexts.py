@@ -73,6 +73,16 @@ class Entered:
         return clock.FOREVER if ends is None else ends
 
 
+class ContextLost(InvalidGrant):
+    """What was decided for is gone: the organization, the account, the membership, the last role, or the client there.
+
+    The grant is good for other contexts, and comes back to life with this one.
+    """
+
+    def __init__(self, message: str = "", *, error_detail: str = "") -> None:
+        super().__init__(message, error_detail="context_lost")
+
+
 NOWHERE = Entered(clock.FOREVER)
 """A person without a context."""
 
@@ -164,7 +174,7 @@ def enter_as_machine(client: RegisteredClient, context: Context | None) -> Enter
 
 
 def is_usable(client: RegisteredClient, organization_id: str) -> bool:
-    """Whether tokens of the client may be for that organization: its own, or an operator's that is switched on there."""
+    """Whether the client may be used for that organization: its own, or an operator's that is switched on there."""
     if client.owner != OPERATOR:
         return client.owner == organization_id
     return _USABLE.one(client_id=client.id, organization_id=organization_id, at=clock.FOREVER) is not None
@@ -184,21 +194,14 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
     Raises `InvalidGrant` (`context_lost`) when what was decided for is gone, `InvalidTarget` for what is not to be had.
     """
     own = of_authorization(authorization)
-    if named is None or named == own:
-        return _again(authorization.user_id, own, client)
     if client.context.kind == FIXED:
-        _stay_fixed(client, named)
+        named = _stay_fixed(client, named)
+    if named is None or named == own:
+        return enter(authorization.user_id, own, client, refusal=ContextLost)
     stays = own is not None and named.organization_id == own.organization_id
     if not stays and not client.first_party:
         raise InvalidTarget("the authorization is for another organization", error_detail="client_not_enabled")
     return enter(authorization.user_id, named, client)
-
-
-def _again(user_id: str, own: Context | None, client: RegisteredClient) -> Entered:
-    try:
-        return enter(user_id, own, client, refusal=InvalidGrant)
-    except InvalidGrant as gone:
-        raise InvalidGrant(gone.message, error_detail="context_lost") from gone
 
 
 def denied(refusal: OAuthError) -> OAuthError:
