@@ -30,12 +30,18 @@ class Person:
 
 
 def somebody(username: str = "alice") -> Person:
-    """A new person, signed in in a browser of their own; and the keys that their tokens are signed with."""
-    minting.make_keys()
+    """A new person, as `signed_in`."""
     with database.writing():
         person = users.create(UserSettings(username), by=OPERATOR).id
+    return signed_in(person)
+
+
+def signed_in(user_id: str) -> Person:
+    """Somebody there is, signed in in a browser of their own; and the keys that their tokens are signed with."""
+    minting.make_keys()
+    with database.writing():
         browser, _ = browsers.begin()
-        return Person(person, people.open_session(browser, person, [Proof("password", clock.now())])[0])
+        return Person(user_id, people.open_session(browser, user_id, [Proof("password", clock.now())])[0])
 
 
 def decide(person: Person, client_id: str, **changed: Any) -> str:
