@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
-
-from idp.oauth import own_tokens
-from idp.oauth.models import PairwiseSubject
+from idp.clients import registered
+from idp.oauth import own_tokens, subjects
 from idp.oauth.own_tokens import NotOurs, OwnToken
 from idp.platform import clock
-from idp.platform.database import Prepared
 
 TYPES = frozenset({"JWT", ""})
 """What the header of an ID token says; others than access tokens and logout tokens, which are no hints (JWT-02)."""
@@ -33,8 +30,8 @@ class Hint:
 def read_hint(raw: str, client_id: str = "") -> Hint | None:
     """The hint that `raw` gives (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2); expired ones count.
 
-    `None` for everything that is no ID token of ours, whose key is published no longer, or that was issued to another
-    client than `client_id`, if one is named.
+    `None` for everything that is no ID token of ours, whose key is published no longer, that was issued to a client
+    that is gone or disabled, or to another one than `client_id`, if one is named.
     """
     try:
         hint = _parsed(own_tokens.read(raw, purpose="id_token", types=TYPES))
@@ -49,7 +46,7 @@ def _parsed(token: OwnToken) -> Hint:
     if others:
         raise NotOurs("issued to several")
     return Hint(
-        user_id=_person(token.required("sub")),
+        user_id=_person(token.required("sub"), client_id),
         client_id=client_id,
         session_id=token.text("sid"),
         organization_id=token.text("org_id"),
@@ -58,9 +55,9 @@ def _parsed(token: OwnToken) -> Hint:
     )
 
 
-def _person(subject: str) -> str:
-    """The id of the person who is known as `subject`; a subject that is nobody's pairwise one is an id itself."""
-    return _PAIRWISE.one(subject=subject) or subject
-
-
-_PAIRWISE = Prepared(select(PairwiseSubject.user_id).where(PairwiseSubject.subject == bindparam("subject")), str)
+def _person(subject: str, client_id: str) -> str:
+    client = registered.find(client_id)
+    found = subjects.person(subject, client) if client else None
+    if found is None:
+        raise NotOurs("the client is not there, or knows nobody by that name")
+    return found

@@ -7,6 +7,7 @@ import time_machine
 from flask import Flask
 
 from idp.audit.trail import SYSTEM
+from idp.clients import clients
 from idp.keys import material, rotation
 from idp.oauth.id_tokens import Hint, read_hint
 from idp.oauth.models import PairwiseSubject
@@ -15,12 +16,14 @@ from idp.platform.settings import settings
 from idp.users import users
 from idp.users.users import UserSettings
 from tests.oauth import minting
+from tests.oauth.actors import RelyingParty, relying_party
 from tests.oauth.minting import access_token, seconds, signed
 
 
 @pytest.fixture(autouse=True)
-def keys(app: Flask) -> None:
+def shop(app: Flask) -> RelyingParty:
     minting.make_keys()
+    return relying_party(app, "app_shop")
 
 
 def id_token(header: dict[str, Any] | None = None, **changed: Any) -> str:
@@ -82,9 +85,19 @@ def test_claims_that_every_id_token_has_must_be_there(app: Flask, claim: str) ->
 
 
 def test_a_pairwise_subject_leads_to_its_person(app: Flask) -> None:
+    shop = relying_party(app, "app_discreet", subject_type="pairwise")
     with database.writing():
         person = users.create(UserSettings("olivia"), by=SYSTEM).id
-        database.session().add(PairwiseSubject(sector="shop.example.com", user_id=person, subject="pw_1"))
-    hint = read_hint(id_token(sub="pw_1"))
+        database.session().add(PairwiseSubject(sector="shop.example.com", user_id=person, subject="sub_1"))
+    hint = read_hint(id_token(sub="sub_1", aud=shop.id))
     assert hint is not None
     assert hint.user_id == person
+    assert read_hint(id_token(sub="sub_2", aud=shop.id)) is None
+
+
+def test_an_id_token_of_a_client_that_is_gone_is_no_hint(app: Flask) -> None:
+    token = id_token()
+    assert read_hint(token) is not None
+    with database.writing():
+        clients.disable(clients.named("app_shop"), by=SYSTEM)
+    assert read_hint(token) is None

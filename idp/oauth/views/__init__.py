@@ -2,12 +2,16 @@
 
 from flask import Flask
 
-from idp.oauth.views import introspection, metadata, revocation, token
+from idp.oauth.views import authorize, consent, interaction, introspection, metadata, revocation, token, userinfo
 
 
 def init(app: Flask) -> None:
     """Serve the endpoints in `app`, one line each."""
+    authorize.init(app)
+    consent.init(app)
+    interaction.init(app)
     introspection.init(app)
     metadata.init(app)
     revocation.init(app)
     token.init(app)
+    userinfo.init(app)

@@ -3,17 +3,35 @@
 from flask import Flask
 
 from idp.keys import jwks
-from idp.oauth import cors
+from idp.oauth import cors, discovery
 from idp.oauth.views import machine
 from idp.platform.access import public
-from idp.platform.calls import Answer, Call
+from idp.platform.calls import JSON, Answer, Call
 
 _READ = ("GET", "HEAD")
 
 
 def init(app: Flask) -> None:
     """Serve the documents in `app`."""
-    machine.mount(app, "/.well-known/jwks.json", key_set, methods=_READ, readable_by=cors.anybody)
+    for path, rule in (
+        ("/.well-known/openid-configuration", openid_configuration),
+        ("/.well-known/oauth-authorization-server", authorization_server),
+        ("/.well-known/jwks.json", key_set),
+    ):
+        machine.mount(app, path, rule, methods=_READ, readable_by=cors.anybody)
+
+
+@public
+def openid_configuration(call: Call) -> Answer:
+    """The metadata (OpenID Connect Discovery §4)."""
+    document = discovery.document()
+    return _published(call, document.body, document.etag, JSON, discovery.CACHE_CONTROL)
+
+
+@public
+def authorization_server(call: Call) -> Answer:
+    """The same metadata where OAuth looks for it (RFC 8414 §3)."""
+    return openid_configuration(call)
 
 
 @public
