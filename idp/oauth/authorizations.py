@@ -97,6 +97,14 @@ def begin(decision: Decision) -> str:
     )
     database.session().add(row)
     database.session().flush()
+    trail.record(
+        "authorization.given",
+        by=Actor("user", decision.user_id),
+        subject=row.id,
+        organization=decision.organization_id,
+        account=decision.account_id,
+        after={"client": row.client_id, "scope": row.scope, "resources": row.resources, "session": row.session_id},
+    )
     return row.id
 
 

@@ -56,6 +56,17 @@ def locked() -> Browser:
     return browser
 
 
+def unchanged() -> Browser:
+    """The browser that asks, if its cookie is still the one that came with the request. Inside `writing()`.
+
+    As `locked`, where nothing about the browser changes. Raises `ForeignForm`.
+    """
+    browser = current()
+    if browser is None or not browsers.carries(browser, g.cookie):
+        raise ForeignForm
+    return browser
+
+
 def signed_in() -> LiveSession | None:
     """The session of the person that the browser acts for: of several, whoever used it last."""
     if "signed_in" not in g:

@@ -1,0 +1,427 @@
+"""What still stands between an authorization request and its code: gathered, then decided by one pure function.
+
+Nothing is remembered of earlier decisions but the request, the sign-in that it asked for, and what its person agreed
+to: every time a browser comes back, everything is looked at anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from idp.clients.registered import RegisteredClient
+from idp.login import contexts as choices
+from idp.login import identifiers
+from idp.login.demands import Demand
+from idp.login.transactions import SignIn
+from idp.oauth import audiences, authorizations, claims, codes, consent, contexts, id_tokens, proof_levels, subjects
+from idp.oauth import scopes as all_scopes
+from idp.oauth.audiences import Audience
+from idp.oauth.authorizations import Decision
+from idp.oauth.authorize import AuthorizeRequest
+from idp.oauth.claims import Wishes
+from idp.oauth.claims_request import ClaimsRequest, Wanted
+from idp.oauth.consent import Question, Shown
+from idp.oauth.contexts import Entered, WantedContext
+from idp.oauth.errors import (
+    AccessDenied,
+    ConsentRequired,
+    InteractionRequired,
+    InvalidRequest,
+    InvalidTarget,
+    LoginRequired,
+    OAuthError,
+    UnmetAuthenticationRequirements,
+)
+from idp.oauth.proof_levels import Level
+from idp.organizations import policies
+from idp.organizations.choices import organizations_of
+from idp.organizations.effective import Context
+from idp.platform import clock
+from idp.platform.settings import settings
+from idp.sessions import people
+from idp.sessions.models import Browser
+from idp.sessions.people import LiveSession
+from idp.users.locks import lock
+
+NOBODY = "nobody"
+"""Instead of a person's id: the hint names somebody, and it cannot be read whom."""
+
+KNOWN_LEVELS: Final = ("aal1", "aal2", "phr")
+"""The `acr` values that mean something here, the weakest first; others are ignored."""
+
+
+class Need(StrEnum):
+    """What is missing."""
+
+    NOTHING = "nothing"
+    SIGN_IN = "sign_in"
+    PERSON = "person"
+    PROOF = "proof"
+    STRENGTH = "strength"
+    CONTEXT = "context"
+    CONSENT = "consent"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a request has come. The defaults are what nothing is missing in.
+
+    `prompt`: as sent. `is_signed_in`: somebody is who may be meant. `is_meant`: no hint speaks for somebody else;
+    `has_said_who`: the person signed in, or was picked, for this very request. `is_recent`: the last proof is young
+    enough; `has_proven`: it was given for this request. `is_strong`: the proofs reach the level that is aimed at;
+    `can_be_stronger`: by signing in. `is_decided`: the context is, or there is but one; `has_chosen`: it was chosen for
+    this request. `is_agreed`: nothing new is wanted; `has_agreed`: the person did for this request.
+    """
+
+    prompt: frozenset[str] = frozenset()
+    is_signed_in: bool = True
+    is_meant: bool = True
+    has_said_who: bool = False
+    is_recent: bool = True
+    has_proven: bool = False
+    is_strong: bool = True
+    can_be_stronger: bool = False
+    is_choice: bool = False
+    is_decided: bool = True
+    has_chosen: bool = False
+    is_agreed: bool = True
+    has_agreed: bool = False
+
+
+def next_need(standing: Standing) -> Need:
+    """What the person is asked next: the whole policy of the authorization endpoint."""
+    asked = standing.prompt
+    if not standing.is_signed_in:
+        return Need.SIGN_IN
+    if not standing.has_said_who and ("select_account" in asked or not standing.is_meant):
+        return Need.PERSON
+    if not standing.has_proven and ("login" in asked or not standing.is_recent):
+        return Need.PROOF
+    if not standing.is_strong and ("none" in asked or (standing.can_be_stronger and not standing.has_said_who)):
+        return Need.STRENGTH
+    if not standing.has_chosen and (not standing.is_decided or ("select_context" in asked and standing.is_choice)):
+        return Need.CONTEXT
+    if not standing.has_agreed and ("consent" in asked or not standing.is_agreed):
+        return Need.CONSENT
+    return Need.NOTHING
+
+
+REFUSALS: Final[Mapping[Need, type[OAuthError]]] = {
+    Need.SIGN_IN: LoginRequired,
+    Need.PERSON: LoginRequired,
+    Need.PROOF: LoginRequired,
+    Need.STRENGTH: InteractionRequired,
+    Need.CONTEXT: InteractionRequired,
+    Need.CONSENT: ConsentRequired,
+}
+"""What a client is told that forbids to ask (`prompt=none`, OpenID Connect Core §3.1.2.6)."""
+
+
+# What is gathered
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that has passed every check, and what has come of it. `begun_at`: when it came in.
+
+    `sign_in`: the last one that it sent the person to, if that is done. `agreed`: what the person agreed to on the
+    consent page. `person`: the id of who has to sign in, or `NOBODY`, or empty. `named`: the context that parameters
+    and scopes name.
+    """
+
+    request: AuthorizeRequest
+    client: RegisteredClient
+    begun_at: int
+    person: str
+    named: Context | None
+    audiences: tuple[Audience, ...]
+    sign_in: SignIn | None = None
+    agreed: Shown | None = None
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """The scopes asked for that the client may get."""
+        return all_scopes.allowed(self.request.scope, self.client, self.audiences)
+
+    @property
+    def max_age(self) -> int | None:
+        """Microseconds that the last proof may be old; what is registered holds where the request is silent."""
+        said = self.request.max_age
+        registered = self.client.metadata.get("default_max_age")
+        seconds = said if said is not None else registered if isinstance(registered, int) else None
+        return None if seconds is None else seconds * clock.SECOND
+
+    @property
+    def acr(self) -> str:
+        """The level that is aimed at: the first one asked for that means something; empty without."""
+        return next((level for level in (*self.essential_acr, *self._wished_acr()) if level in KNOWN_LEVELS), "")
+
+    @property
+    def essential_acr(self) -> tuple[str, ...]:
+        """The levels of which one must be met."""
+        return self.request.claims.essential_acr
+
+    def _wished_acr(self) -> tuple[str, ...]:
+        wished = (*self.request.acr_values, *self.request.claims.wished_acr)
+        return wished or self.client.texts("default_acr_values")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How a request stands in a browser. `choice`: the demand by which a context can be chosen, where one can be.
+
+    `entered`: the context, and `question`: what has to be agreed to, once they are known.
+    """
+
+    standing: Standing
+    session: LiveSession | None = None
+    choice: Demand | None = None
+    entered: Entered | None = None
+    question: Question | None = None
+
+    @property
+    def need(self) -> Need:
+        """What is missing."""
+        return next_need(self.standing)
+
+
+def asked(request: AuthorizeRequest, client: RegisteredClient, *, begun_at: int) -> Asked:
+    """The request with what can be read off it. Raises `InvalidTarget`, and `InvalidRequest` for a contradiction."""
+    return Asked(
+        request,
+        client,
+        begun_at,
+        person=_person(request, client),
+        named=contexts.asked(request.organization, request.account, request.scope),
+        audiences=audiences.granted(request.resources, client),
+    )
+
+
+def look(asked: Asked, browser: Browser | None) -> Situation:
+    """How the request stands. Raises what is sent back to the client when no answer of the person could help."""
+    session = _session(asked, people.in_browser(browser))
+    if session is None:
+        return Situation(Standing(asked.request.prompt, is_signed_in=False))
+    level = proof_levels.of(session.proofs)
+    situation = Situation(_of_person(asked, session, level), session)
+    if situation.need is not Need.NOTHING:
+        return situation
+    _require_essential(asked, level)
+    situation = _in_context(asked, situation, session)
+    if situation.need is not Need.NOTHING or situation.entered is None:
+        return situation
+    _require_level(asked, situation.entered, level)
+    return _with_consent(asked, situation, session, situation.entered)
+
+
+def conclude(asked: Asked, browser: Browser | None) -> str | None:
+    """Authorize the client and return the code; `None` when something is missing after all. Inside `writing()`.
+
+    The person's row is locked, so that a disabling or a withdrawal is either seen here or ends what is made here.
+    """
+    session = _session(asked, people.in_browser(browser))
+    if session is None:
+        return None
+    lock(session.user_id)
+    situation = look(asked, browser)
+    if situation.need is not Need.NOTHING or situation.question is None or situation.entered is None:
+        return None
+    if people.is_due(session):
+        people.touch(session)
+    request = asked.request
+    decided = authorizations.begin(_decision(asked, session, situation.question, situation.entered))
+    return codes.issue(
+        decided, asked.client.id, request.redirect_uri, request.code_challenge or None, request.nonce or None
+    )
+
+
+def demand(asked: Asked, situation: Situation, *, targets: tuple[str, ...]) -> Demand:
+    """What `login` has to see to, for what is missing. `targets`: where its forms may lead."""
+    if situation.need is Need.CONTEXT and situation.choice:
+        return replace(situation.choice, targets=targets)
+    present = situation.session if situation.need in (Need.PROOF, Need.STRENGTH) else None
+    return Demand(
+        fresh="login" in asked.request.prompt or present is not None,
+        max_age=asked.max_age,
+        acr=asked.acr,
+        login_hint=asked.request.login_hint,
+        person=present.user_id if present else asked.person,
+        targets=targets,
+    )
+
+
+# Who
+
+
+def _person(request: AuthorizeRequest, client: RegisteredClient) -> str:
+    """The one person that will do: of the `id_token_hint`, or asked for by `sub` (OpenID Connect Core §3.1.2.2)."""
+    named = set()
+    if request.id_token_hint:
+        hint = id_tokens.read_hint(request.id_token_hint, client.id)
+        named.add(hint.user_id if hint else NOBODY)
+    if request.claims.sub:
+        named.add(subjects.person(request.claims.sub, client) or NOBODY)
+    if len(named) > 1:
+        raise InvalidRequest("id_token_hint and claims ask for different people")
+    return next(iter(named), "")
+
+
+def _session(asked: Asked, present: list[LiveSession]) -> LiveSession | None:
+    """Who would be authorized for: who came of the sign-in, else who is meant, else who used the browser last."""
+    if asked.sign_in is not None:
+        present = [one for one in present if one.id == asked.sign_in.session_id]
+    if asked.person:
+        present = [one for one in present if one.user_id == asked.person]
+    hinted = _hinted(asked)
+    return next((one for one in present if one.user_id == hinted), next(iter(present), None))
+
+
+def _hinted(asked: Asked) -> str:
+    """Whom `login_hint` names, if anybody; empty without one. It is a wish, and authenticates nobody (AUZ-14)."""
+    typed = identifiers.normal(asked.request.login_hint)
+    return (identifiers.person(typed) or NOBODY) if typed else ""
+
+
+def _of_person(asked: Asked, session: LiveSession, level: Level) -> Standing:
+    age = clock.now() - session.authenticated_at
+    said_who = asked.sign_in is not None
+    return Standing(
+        prompt=asked.request.prompt,
+        is_meant=_hinted(asked) in ("", session.user_id),
+        has_said_who=said_who,
+        is_recent=asked.max_age is None or age <= asked.max_age,
+        has_proven=said_who and _was_proven(asked, session),
+        is_strong=not asked.acr or proof_levels.meets(level.acr, asked.acr),
+        can_be_stronger=asked.acr in proof_levels.LEVELS,
+    )
+
+
+def _was_proven(asked: Asked, session: LiveSession) -> bool:
+    sign_in = asked.sign_in
+    return session.authenticated_at >= asked.begun_at or (sign_in is not None and sign_in.demand.fresh)
+
+
+def _require_essential(asked: Asked, level: Level) -> None:
+    """OpenID Connect Core §5.5.1.1: an essential `acr` that is not met is a failed authentication."""
+    essential = asked.essential_acr
+    if essential and not any(proof_levels.meets(level.acr, wanted) for wanted in essential):
+        raise UnmetAuthenticationRequirements("none of the acr values asked for could be reached")
+
+
+# Where
+
+
+def _in_context(asked: Asked, situation: Situation, session: LiveSession) -> Situation:
+    """Where the tokens would speak for, with the roles held there. Raises `AccessDenied` where that cannot be."""
+    try:
+        wanted = contexts.wanted(asked.client, asked.named, _hint_of_context(asked))
+        if wanted.is_settled:
+            entered = contexts.enter(session.user_id, wanted.context, asked.client)
+            return replace(situation, entered=entered)
+        choice = _choice(asked, wanted, session)
+        chosen = _chosen(asked, choice)
+        found = chosen or choices.only_one(session.user_id, choice)
+        standing = replace(
+            situation.standing, is_choice=True, is_decided=found is not None, has_chosen=chosen is not None
+        )
+        entered = contexts.enter(session.user_id, found, asked.client)
+    except InvalidTarget as refusal:
+        raise contexts.denied(refusal) from refusal
+    return replace(situation, standing=standing, choice=choice, entered=entered)
+
+
+def _choice(asked: Asked, wanted: WantedContext, session: LiveSession) -> Demand:
+    """What could be chosen: where the person is active, and the client usable."""
+    possible = tuple(
+        one.id
+        for one in organizations_of(session.user_id)
+        if wanted.organization_id in ("", one.id) and contexts.is_usable(asked.client, one.id)
+    )
+    return Demand(person=session.user_id, context=wanted.kind, organizations=possible, forced=True)
+
+
+def _chosen(asked: Asked, choice: Demand) -> Context | None:
+    """What was chosen for this request, if that can still be chosen."""
+    if asked.sign_in is None or asked.sign_in.organization_id is None:
+        return None
+    context = Context(asked.sign_in.organization_id, asked.sign_in.account_id or "")
+    return context if choice.is_within(context.organization_id) else None
+
+
+def _hint_of_context(asked: Asked) -> Context | None:
+    """Where the ID token was for, which counts where nobody may be asked."""
+    if "none" not in asked.request.prompt or not asked.request.id_token_hint:
+        return None
+    hint = id_tokens.read_hint(asked.request.id_token_hint, asked.client.id)
+    return Context(hint.organization_id, hint.account_id) if hint and hint.organization_id else None
+
+
+def _require_level(asked: Asked, entered: Entered, level: Level) -> None:
+    """What the organization demands of everybody who enters it; nothing stronger than a password can be had yet."""
+    context = entered.context
+    if context is None or policies.of(context.organization_id).mfa != "required":
+        return
+    if not proof_levels.meets(level.acr, "aal2"):
+        if "none" in asked.request.prompt:
+            raise InteractionRequired("the organization demands a second factor", error_detail="mfa_required")
+        raise AccessDenied("the organization demands a second factor", error_detail="mfa_required")
+
+
+# What is agreed
+
+
+def _with_consent(asked: Asked, situation: Situation, session: LiveSession, entered: Entered) -> Situation:
+    question = Question(
+        client=asked.client,
+        user_id=session.user_id,
+        organization_id=entered.context.organization_id if entered.context else "",
+        scope=tuple(dict.fromkeys((*asked.scope, *sorted(_behind(asked.request.claims))))),
+        resources=tuple(audience.uri for audience in asked.audiences),
+        redirect_uri=asked.request.redirect_uri,
+    )
+    has_agreed = _has_agreed(asked, question) and consent.remembered(question).covers(question)
+    standing = replace(situation.standing, is_agreed=consent.is_agreed(question), has_agreed=has_agreed)
+    return replace(situation, standing=standing, question=question)
+
+
+def _has_agreed(asked: Asked, question: Question) -> bool:
+    return asked.agreed is not None and asked.agreed.answers(question)
+
+
+def _behind(wanted: ClaimsRequest) -> frozenset[str]:
+    return claims.scopes_behind((*wanted.id_token, *wanted.userinfo))
+
+
+# What it comes to
+
+
+def _decision(asked: Asked, session: LiveSession, question: Question, entered: Entered) -> Decision:
+    agreed = consent.granted(question, asked=_has_agreed(asked, question))
+    scope = tuple(one for one in asked.scope if one in agreed)
+    level, lifetimes = proof_levels.of(session.proofs), settings().lifetimes
+    return Decision(
+        client_id=asked.client.id,
+        user_id=session.user_id,
+        session_id=session.id,
+        subject=subjects.of(session.user_id, asked.client),
+        scope=scope,
+        resources=question.resources,
+        organization_id=entered.context.organization_id if entered.context else None,
+        account_id=(entered.context.account_id or None) if entered.context else None,
+        claims_json=Wishes(_agreed_claims(asked.request.claims, agreed), asked.request.claims_locales).dump(),
+        auth_time=session.authenticated_at,
+        acr=level.acr,
+        amr=level.amr,
+        offline=all_scopes.OFFLINE in scope,
+        lifetime=lifetimes.public_refresh_max if asked.client.is_public else lifetimes.refresh_max,
+    )
+
+
+def _agreed_claims(wanted: ClaimsRequest, agreed: tuple[str, ...]) -> ClaimsRequest:
+    """Less those whose scope the person did not agree to."""
+    return ClaimsRequest(_told(wanted.id_token, agreed), _told(wanted.userinfo, agreed))
+
+
+def _told(wanted: Wanted, agreed: tuple[str, ...]) -> Wanted:
+    return {name: said for name, said in wanted.items() if claims.scopes_behind((name,)) <= set(agreed)}
