@@ -20,6 +20,7 @@ from idp.cli.door import Command, create_app
 from idp.credentials import guesses
 from idp.feed import positions
 from idp.login import transactions
+from idp.oauth import pending_requests
 from idp.platform import database, jobs
 from idp.platform.jobs import Handler
 from idp.platform.rounds import Rounds
@@ -57,7 +58,8 @@ CHORES: Final = (
     Chore("sign-in clean-up", 60, partial(_in_batches, transactions.clean_up)),
     Chore("session clean-up", 60, partial(_in_batches, old_sessions.clean_up)),
     Chore("guess clean-up", 60, partial(_in_batches, guesses.clean_up)),
-    Chore("browser clean-up", 60, partial(_in_batches, transactions.forget_browsers)),
+    Chore("request clean-up", 60, partial(_in_batches, pending_requests.clean_up)),
+    Chore("browser clean-up", 60, partial(_in_batches, pending_requests.forget_browsers)),
     Chore("signing keys", 60, _keys),
 )
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from idp.platform import clock
 
@@ -58,5 +59,6 @@ class Demand:
     @classmethod
     def load(cls, stored: str) -> "Demand":
         """What was stored as `stored`."""
-        values = json.loads(stored)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        values: dict[str, Any] = json.loads(stored)
+        texts: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
+        return cls(**texts)

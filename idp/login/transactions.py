@@ -7,7 +7,7 @@ settled. Tabs of one browser queue on the row.
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, exists, false, select, update
+from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 
 from idp.login.demands import Demand
 from idp.login.models import Transaction
@@ -181,13 +181,14 @@ def clean_up(limit: int = 500) -> int:
     return int(gone.rowcount)  # type: ignore[attr-defined]
 
 
-def forget_browsers(limit: int = 500, *, unless: ColumnElement[bool] = false()) -> int:
+def forget_browsers(limit: int = 500, *, unless: ColumnElement[bool] | None = None) -> int:
     """Delete up to `limit` browsers in which nothing is under way and nobody is or can be signed in; how many.
 
     `unless`: what else keeps a row of `browsers`; rooms above know.
     """
     under_way = exists().where(Transaction.browser_id == Browser.id)
-    return upkeep.forget_browsers(unless=under_way | unless, limit=limit)
+    kept = under_way if unless is None else or_(under_way, unless)
+    return upkeep.forget_browsers(unless=kept, limit=limit)
 
 
 def _change(held: SignIn, **values: str | None) -> SignIn:
