@@ -77,8 +77,12 @@ class Call:
 
     @cached_property
     def body(self) -> bytes:
-        """The bytes of the body; raises `TooLarge` above `BODY_LIMIT`."""
-        return read_all(self.environ["wsgi.input"])
+        """The bytes of the body; raises `TooLarge` above `BODY_LIMIT`.
+
+        Behind as many as were announced a server need not say that nothing follows: it may wait for more (PEP 3333).
+        """
+        announced = self.environ.get("CONTENT_LENGTH")
+        return read_all(self.environ["wsgi.input"], int(announced) if announced else BODY_LIMIT + 1)
 
     def _is(self, media_type: str) -> None:
         sent = self.header("Content-Type").partition(";")[0].strip().lower()
@@ -89,10 +93,12 @@ class Call:
 _BARE = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
-def read_all(stream: Readable) -> bytes:
-    """Everything that is in `stream`; raises `TooLarge` above `BODY_LIMIT`, before more is held in memory."""
-    pieces, size = [], 0
-    while piece := stream.read(BODY_LIMIT + 1 - size):
+def read_all(stream: Readable, length: int = BODY_LIMIT + 1) -> bytes:
+    """Everything that is in `stream`, or its first `length` bytes; raises `TooLarge` above `BODY_LIMIT`, before more is
+    held in memory.
+    """
+    pieces, size, most = [], 0, min(length, BODY_LIMIT + 1)
+    while size < most and (piece := stream.read(most - size)):
         pieces.append(piece)
         size += len(piece)
         if size > BODY_LIMIT:
