@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, select, update
 
 from idp.clients import registered
 from idp.login import transactions
-from idp.login.transactions import LIFETIME, SignInOver
+from idp.login.transactions import KEPT, LIFETIME, SignInOver
 from idp.oauth.authorize import AuthorizeRequest
 from idp.oauth.consent import Shown
 from idp.oauth.models import PendingRequest
@@ -105,8 +105,8 @@ def settle(held: Pending) -> None:
 
 
 def clean_up(limit: int = 500) -> int:
-    """Delete up to `limit` requests that are over; how many."""
-    old = select(PendingRequest.id).where(PendingRequest.expires_at < clock.now()).limit(limit)
+    """Delete up to `limit` requests that are long over; how many."""
+    old = select(PendingRequest.id).where(PendingRequest.expires_at < clock.now() - KEPT).limit(limit)
     gone = database.session().execute(delete(PendingRequest).where(PendingRequest.id.in_(old)))
     return int(gone.rowcount)  # type: ignore[attr-defined]
 
