@@ -5,12 +5,14 @@ never more than the limit (LOG-06). Counts live in the database, for all nodes a
 
 * a device on which the person has signed in before: its own failures and nobody else's (LOG-05); and else for
 * a source (an IPv4 address or an IPv6 /64): failures for whomever, out of an allowance that refills with time;
-* a person: failures in a row from wherever;
-* a person and a source: failures in a row.
+* a name: failures in a row from wherever;
+* a name and a source: failures in a row;
+* a person, by whichever of their names: failures in a row from wherever.
 
 Failures in a row are free up to a number, then each is followed by a wait, twice as long as the last up to an hour.
 Every wait ends by itself, and whoever asks during one does not make it longer. Nothing here tells whether a person
-exists: counts are kept for whatever was typed.
+exists, or that two names are one person's: counts are kept for whatever was typed, and only what these hold back is
+said. What the count of the person holds back is not looked at and answered as if it were wrong (LOG-01).
 """
 
 import hashlib
@@ -27,10 +29,10 @@ from idp.platform.errors import Refusal
 from idp.platform.settings import settings
 
 FREE_IN_A_ROW = 10
-"""Failures for a person from a source, or on a known device, before the first wait."""
+"""Failures for a name from a source, or for a person on a known device, before the first wait."""
 
 FREE_FOR_A_PERSON = 100
-"""Failures for a person from all unknown devices together before the first wait."""
+"""Failures for a name, and for a person by all names, from all unknown devices together before the first wait."""
 
 ALLOWANCE = 100
 """Failures that a source may make at once, for whomever."""
@@ -64,11 +66,13 @@ class TooMany(Refusal):
 class Limit:
     """One count: the `key` of its row, and how many failures in a row are `free` (0: an allowance that refills).
 
-    `GuessCount.waits_until` is the end of the wait, or the time at which an allowance will have refilled.
+    `is_told`: whoever is held back by it is told so. `GuessCount.waits_until` is the end of the wait, or the time at
+    which an allowance will have refilled.
     """
 
     key: bytes
     free: int
+    is_told: bool = True
 
     @property
     def slack(self) -> int:
@@ -80,26 +84,42 @@ class Limit:
 class Reservation:
     """An attempt that was counted as failed: under which limits, each with its `waits_until` since then.
 
-    `begins_wait`: if it fails indeed, the next one is held back for a time.
+    `begins_wait`: if it fails indeed, the next one is held back for a time. `is_barred`: it is held back without
+    being told: it must be answered as if it were wrong, and not be looked at.
     """
 
     counted: tuple[tuple[Limit, int], ...] = ()
     begins_wait: bool = False
+    is_barred: bool = False
 
 
-def reserve(who: str, *, source: str, device: str = "") -> Reservation:
-    """Count an attempt of `who` as failed, before it is looked at. Inside `database.writing()`.
+@dataclass(frozen=True)
+class Guesser:
+    """Who is to be signed in, as far as limits go, and from where.
 
-    `who`: what was typed in its normal form, or the person's id; the same for people who do not exist. `source`: the
-    network address it came from. `device`: the id of the browser if `who` has signed in there before.
+    `name`: what was typed, in its normal form. `person`: the id of whom it names, if anybody. `source`: the network
+    address. `device`: the id of the browser if the person has signed in there before.
+    """
+
+    name: str
+    source: str
+    person: str = ""
+    device: str = ""
+
+
+def reserve(who: Guesser) -> Reservation:
+    """Count an attempt as failed, before it is looked at. Inside `database.writing()`.
+
     Raises `TooMany` when attempts are held back, and then counts nothing.
     """
     if settings().rate_limits == "off":
         return Reservation()
     now = clock.now()
     with database.session().begin_nested():
-        counted = tuple((limit, _count(limit, now)) for limit in _limits(who, _network(source), device))
-    return Reservation(counted, any(waits_until > now for limit, waits_until in counted if limit.free))
+        asked = [(limit, _count(limit, now)) for limit in _limits(who)]
+    counted = tuple((limit, waits_until) for limit, waits_until in asked if waits_until is not None)
+    begins_wait = any(waits_until > now for limit, waits_until in counted if limit.free)
+    return Reservation(counted, begins_wait, is_barred=len(counted) < len(asked))
 
 
 def succeeded(reservation: Reservation) -> None:
@@ -108,12 +128,12 @@ def succeeded(reservation: Reservation) -> None:
         _take_back(limit, waits_until)
 
 
-def forgive(who: str, *, source: str, device: str = "") -> None:
-    """Forget the failures in a row of `who`, who is signed in now, all proofs given. Inside `database.writing()`.
+def forgive(who: Guesser) -> None:
+    """Forget the failures in a row of somebody who is signed in now, all proofs given. Inside `database.writing()`.
 
     Not after a first proof only: whoever knows a password could otherwise guess codes without end.
     """
-    in_a_row = [limit.key for limit in _limits(who, _network(source), device) if limit.free]
+    in_a_row = [limit.key for limit in _limits(who) if limit.free]
     database.session().execute(delete(GuessCount).where(GuessCount.key_digest.in_(in_a_row)))
 
 
@@ -127,14 +147,19 @@ def clean_up(limit: int = 500) -> int:
     return len(keys)
 
 
-def _limits(who: str, network: str, device: str) -> tuple[Limit, ...]:
-    """What an attempt counts under, always in this order: nodes lock the same rows in the same order."""
-    if device:
-        return (Limit(_key("device", who, device), FREE_IN_A_ROW),)
+def _limits(who: Guesser) -> tuple[Limit, ...]:
+    """What an attempt counts under, always in this order: nodes lock the same rows in the same order.
+
+    A name that is nobody's has a person's count all the same, so that as much is asked of the database.
+    """
+    if who.device:
+        return (Limit(_key("device", who.person, who.device), FREE_IN_A_ROW),)
+    network = _network(who.source)
     return (
         Limit(_key("source", network), 0),
-        Limit(_key("person", who), FREE_FOR_A_PERSON),
-        Limit(_key("person and source", who, network), FREE_IN_A_ROW),
+        Limit(_key("name", who.name), FREE_FOR_A_PERSON),
+        Limit(_key("name and source", who.name, network), FREE_IN_A_ROW),
+        Limit(_key("person", who.person or who.name), FREE_FOR_A_PERSON, is_told=False),
     )
 
 
@@ -158,8 +183,11 @@ def _network(address: str) -> str:
 # Rows
 
 
-def _count(limit: Limit, now: int) -> int:
-    """Count one failure; the `waits_until` of its row from now on. One statement decides and counts, or `TooMany`."""
+def _count(limit: Limit, now: int) -> int | None:
+    """Count one failure; the `waits_until` of its row from now on, `None` where it is held back and not told.
+
+    One statement decides and counts. Raises `TooMany`.
+    """
     first, then = (0, _waits_until(limit.free, now)) if limit.free else (now + REFILL, _full_again_at(now))
     insert = sqlite.insert if database.is_sqlite() else postgresql.insert
     begun = insert(GuessCount).values(key_digest=limit.key, failures=1, last_at=now, waits_until=first)
@@ -169,9 +197,9 @@ def _count(limit: Limit, now: int) -> int:
         where=GuessCount.waits_until <= now + limit.slack,
     ).returning(GuessCount.waits_until)
     waits_until = database.session().execute(counting).scalar_one_or_none()
-    if waits_until is None:
+    if waits_until is None and limit.is_told:
         raise TooMany(_seconds(_held_until(limit) - now))
-    return int(waits_until)
+    return None if waits_until is None else int(waits_until)
 
 
 def _failures(now: int) -> ColumnElement[int]:

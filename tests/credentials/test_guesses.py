@@ -10,7 +10,15 @@ from sqlalchemy import func, select
 
 from idp.app import create_app
 from idp.credentials import guesses
-from idp.credentials.guesses import ALLOWANCE, FREE_FOR_A_PERSON, FREE_IN_A_ROW, REFILL, Reservation, TooMany
+from idp.credentials.guesses import (
+    ALLOWANCE,
+    FREE_FOR_A_PERSON,
+    FREE_IN_A_ROW,
+    REFILL,
+    Guesser,
+    Reservation,
+    TooMany,
+)
 from idp.credentials.models import GuessCount
 from idp.platform import clock, database
 from tests import databases
@@ -24,9 +32,15 @@ def time(app: Flask) -> Iterator[time_machine.Traveller]:
         yield traveller
 
 
+def guesser(who: str = "olivia", source: str = HERE, device: str = "") -> Guesser:
+    """`who` is a name, or a name and the person's id: `olivia@northwind.test=usr_olivia`."""
+    name, _, person = who.partition("=")
+    return Guesser(name, source, person, device)
+
+
 def attempt(who: str = "olivia", source: str = HERE, device: str = "") -> Reservation:
     with database.writing():
-        return guesses.reserve(who, source=source, device=device)
+        return guesses.reserve(guesser(who, source, device))
 
 
 def wait(who: str = "olivia", source: str = HERE, device: str = "") -> int:
@@ -98,6 +112,35 @@ def test_a_source_has_an_allowance_for_all_people_together_that_refills(time: ti
     wait(who="olivia")
 
 
+@pytest.mark.rule("LOG-01")
+def test_failures_by_one_name_do_not_hold_another_name_of_the_person_back(time: time_machine.Traveller) -> None:
+    for _ in range(FREE_IN_A_ROW):
+        attempt("olivia=usr_olivia")
+    assert wait("olivia=usr_olivia") == 15
+    assert not attempt("olivia@northwind.test=usr_olivia").is_barred
+
+
+@pytest.mark.rule("LOG-01", "LOG-04")
+def test_a_person_is_not_guessed_at_further_by_other_names_and_nobody_is_told(time: time_machine.Traveller) -> None:
+    for number in range(FREE_FOR_A_PERSON):
+        assert not attempt(("olivia", "o@a.test")[number % 2] + "=usr_olivia", f"192.0.2.{number}").is_barred
+    for name in ("olivia", "o@a.test"):
+        assert attempt(f"{name}=usr_olivia", THERE).is_barred
+    time.shift(15)
+    assert not attempt("olivia=usr_olivia", THERE).is_barred
+    assert attempt("olivia=usr_olivia", THERE).is_barred
+    time.shift(clock.DAY / clock.SECOND + 1)
+    assert not attempt("olivia=usr_olivia", THERE).is_barred
+
+
+def test_whoever_is_signed_in_is_barred_by_no_name(time: time_machine.Traveller) -> None:
+    for number in range(FREE_FOR_A_PERSON):
+        attempt(("olivia", "o@a.test")[number % 2] + "=usr_olivia", f"192.0.2.{number}")
+    with database.writing():
+        guesses.forgive(guesser("olivia=usr_olivia", THERE))
+    assert not attempt("o@a.test=usr_olivia", THERE).is_barred
+
+
 @pytest.mark.rule("LOG-05")
 def test_on_a_known_device_only_its_own_failures_count(time: time_machine.Traveller) -> None:
     for number in range(FREE_FOR_A_PERSON):
@@ -124,7 +167,7 @@ def test_of_many_attempts_at_once_no_more_than_the_limit_are_looked_at(app: Flas
             for _ in range(3):
                 try:
                     with database.writing():
-                        guesses.reserve("olivia", source=HERE)
+                        guesses.reserve(guesser())
                 except TooMany:
                     continue
                 finally:
@@ -190,7 +233,7 @@ def test_whoever_is_signed_in_has_no_failures_in_a_row_but_the_source_has(time: 
     for number in range(ALLOWANCE):
         if number % (FREE_IN_A_ROW - 1) == 0:
             with database.writing():
-                guesses.forgive("olivia", source=HERE)
+                guesses.forgive(guesser())
         attempt()
     assert wait(who="mallory") == REFILL // clock.SECOND
 
@@ -205,11 +248,11 @@ def test_failures_are_forgotten_after_a_quiet_day_and_their_rows_go(time: time_m
     assert wait() == 15
     with database.writing():
         assert guesses.clean_up() == 0
-    assert rows() == 3
+    assert rows() == 4
     time.shift(clock.DAY / clock.SECOND + 1)
     with database.writing():
-        assert guesses.clean_up(2) == 2
-        assert guesses.clean_up(2) == 1
+        assert guesses.clean_up(3) == 3
+        assert guesses.clean_up(3) == 1
     assert rows() == 0
 
 
@@ -230,6 +273,6 @@ def test_limits_can_be_off_for_tests_of_load(database_url: str) -> None:
     with create_app(settings).app_context():
         for _ in range(FREE_IN_A_ROW + 5):
             with database.writing():
-                guesses.succeeded(guesses.reserve("olivia", source=HERE))
+                guesses.succeeded(guesses.reserve(guesser()))
         assert rows() == 0
         databases.dispose()

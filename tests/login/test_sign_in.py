@@ -177,6 +177,33 @@ def test_being_held_back_tells_nothing_either(app: Flask, olivia: str) -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.rule("LOG-01")
+def test_that_two_names_are_one_persons_is_not_told_by_holding_one_back(browser: Browser, olivia: str) -> None:
+    failed_often(browser, "olivia")
+    for known, unknown in (("olivia@northwind.test", "nobody@northwind.test"), ("OLIVIA", "olivia")):
+        pages = [browser.send(browser.get("/login"), "username", username=name) for name in (known, unknown)]
+        told = [browser.post(page, "password", password="wrong").status_code for page in pages]
+        assert told[0] == told[1]
+    assert browser.sign_in("olivia@northwind.test").name == "me"
+
+
+@pytest.mark.rule("LOG-01", "LOG-04")
+def test_of_a_person_who_is_guessed_at_by_many_names_nothing_is_looked_at_and_nothing_is_told(
+    app: Flask, browser: Browser, olivia: str
+) -> None:
+    browser.sign_in("olivia")
+    failed = [guesses.Guesser(f"name:{number}", f"203.0.113.{number}", olivia) for number in range(100)]
+    with database.writing():
+        for one in failed:
+            guesses.reserve(one)
+    seen = {transcript(app, name, password) for name, password in (("olivia", GOOD), ("nobody", GOOD))}
+    assert len(seen) == 1
+    (entry,) = [one for one in entries(olivia) if one.event == "signin.failed"]
+    assert json.loads(entry.after_json or "") == {"method": "password", "held_back": True}
+    browser.send(browser.get("/logout"), "logout-confirm")
+    assert browser.sign_in("olivia").name == "me"
+
+
 def test_a_right_password_is_not_counted_and_clears_the_count(browser: Browser, olivia: str) -> None:
     for _ in range(3):
         for _ in range(8):

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from idp.audit import trail
 from idp.audit.trail import SYSTEM
 from idp.credentials import guesses, hashing, passwords
-from idp.credentials.guesses import Reservation, TooMany
+from idp.credentials.guesses import Guesser, Reservation, TooMany
 from idp.credentials.hashing import TooBusy
 from idp.credentials.passwords import Verdict
 from idp.login import contexts, identifiers, progress, transactions
@@ -61,7 +61,8 @@ def check() -> ResponseReturnValue:
     if isinstance(attempt, SignIn):
         return answers.onward(attempt)
     try:
-        verdict = passwords.verify(attempt.sign_in.user_id, request.form["password"])
+        whose = None if attempt.reservation.is_barred else attempt.sign_in.user_id
+        verdict = passwords.verify(whose, request.form["password"])
     except TooBusy as refusal:
         with database.writing():
             guesses.succeeded(attempt.reservation)
@@ -82,7 +83,7 @@ def _counted() -> Attempt | SignIn:
             return held
         if not request.form.get("password"):
             return transactions.fail(held, MISSING)
-        return Attempt(held, guesses.reserve(*_who(held), source=correlation.current().address, device=_device(held)))
+        return Attempt(held, guesses.reserve(_guesser(held)))
 
 
 def _judge(attempt: Attempt, verdict: Verdict) -> tuple[SignIn, str]:
@@ -106,7 +107,7 @@ def _sign_in(held: SignIn, user_id: str) -> tuple[SignIn, str]:
     known = browser.locked()
     if progress.step_of(held, known) not in (Step.SELECT, Step.DONE):
         return held, ""
-    guesses.forgive(*_who(held), source=correlation.current().address, device=_device(held))
+    guesses.forgive(_guesser(held))
     session, cookie = people.open_session(known, user_id, held.proofs)
     held = transactions.signed_in(held, session.id)
     if held.demand.wants_context() and not held.demand.forced and (only := contexts.only_one(user_id, held.demand)):
@@ -118,14 +119,16 @@ def _sign_in(held: SignIn, user_id: str) -> tuple[SignIn, str]:
 
 def _fail(held: SignIn, reservation: Reservation) -> SignIn:
     subject = held.user_id or trail.disguised(held.identifier)
-    trail.record("signin.failed", by=SYSTEM, subject=subject, after={"method": "password"})
+    after = {"method": "password"} | ({"held_back": True} if reservation.is_barred else {})
+    trail.record("signin.failed", by=SYSTEM, subject=subject, after=after)
     if reservation.begins_wait:
         trail.record("signin.held.back", by=SYSTEM, subject=subject)
     return transactions.fail(held, WRONG)
 
 
-def _who(held: SignIn) -> tuple[str]:
-    return (held.user_id or identifiers.key(held.identifier),)
+def _guesser(held: SignIn) -> Guesser:
+    name = identifiers.key(_shown_as(held))
+    return Guesser(name, correlation.current().address, held.user_id or "", _device(held))
 
 
 def _device(held: SignIn) -> str:
