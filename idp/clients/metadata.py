@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
-
-from idp.clients import redirect_uris
+from idp.clients import public_keys, redirect_uris
+from idp.platform import strict_json
 from idp.platform.errors import Invalid
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json = strict_json.Json
 """A JSON value."""
 
 Metadata = Mapping[str, Json]
@@ -51,9 +49,6 @@ _LONGEST: Final = 2_000
 _MOST: Final = 100
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-_LEAST_MODULUS = "A" * 342
-"""As long as 2048 bits in base64url."""
-_PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 class InvalidMetadata(Invalid):
@@ -198,24 +193,12 @@ def _audience(name: str, value: Json) -> str:
 def _key_set(name: str, value: Json) -> Json:
     """DCR-05: public keys of asymmetric algorithms, and nothing that ought to be secret."""
     keys = value.get("keys") if isinstance(value, dict) else None
-    if not isinstance(keys, list) or not 0 < len(keys) <= _MOST:
+    if not isinstance(keys, list) or not 0 < len(keys) <= public_keys.MOST:
         raise _refuse(name, "must be an object with a list of keys (RFC 7517 §5)")
     for key in keys:
-        _require_public_key(name, key)
+        if fault := public_keys.fault_of(key):
+            raise _refuse(name, fault)
     return value
-
-
-def _require_public_key(name: str, key: Json) -> None:
-    if not isinstance(key, dict) or key.keys() & _PRIVATE:
-        raise _refuse(name, "must hold public keys only: no private or symmetric members")
-    if len(str(key.get("n", _LEAST_MODULUS))) < len(_LEAST_MODULUS):
-        raise _refuse(name, "holds an RSA key of fewer than 2048 bits")
-    try:
-        imported = JWKRegistry.import_key({member: said for member, said in key.items() if isinstance(said, str)})
-    except (JoseError, ValueError, KeyError, TypeError):
-        raise _refuse(name, "holds a key that cannot be read") from None
-    if not isinstance(imported, RSAKey | ECKey | OKPKey):
-        raise _refuse(name, "must hold RSA, EC or OKP keys")
 
 
 # Names

@@ -1,13 +1,60 @@
 """The first act of every machine endpoint that asks for a client."""
 
+import threading
+from typing import Final
+
+from idp.clients import key_sets
+from idp.clients.key_sets import Due
 from idp.clients.registered import RegisteredClient
 from idp.oauth import client_authentication
+from idp.platform import clock, database, outbound
 from idp.platform.calls import Call
+from idp.platform.errors import Unavailable
+
+_PAUSE: Final = 0.05
+"""Seconds between two looks at what another request fetches."""
 
 
 def authenticate(call: Call) -> RegisteredClient:
     """The client that calls; before `database.writing()` is opened.
 
-    Raises `InvalidClient` and `InvalidRequest`, as `client_authentication.prove` does.
+    What serves once is spent at once and stays so, whatever becomes of the request. Raises `InvalidClient` and
+    `InvalidRequest`, as `client_authentication` does.
     """
-    return client_authentication.prove(call).client
+    shown = client_authentication.read(call)
+    if wanted := client_authentication.due(shown):
+        renew(wanted)
+    proof = client_authentication.prove(shown)
+    if proof.assertion is not None:
+        with database.writing():
+            client_authentication.spend(proof)
+    return proof.client
+
+
+def renew(wanted: Due) -> None:
+    """Fetch keys of a client, or wait for whoever does; if that fails, the copy we have goes on."""
+    with database.writing():
+        claimed = key_sets.claim(wanted)
+    if not claimed:
+        _wait(wanted)
+        return
+    fetched = key_sets.fetch(wanted)
+    with database.writing():
+        key_sets.keep(wanted, fetched)
+
+
+_waiting = threading.BoundedSemaphore(outbound.AT_ONCE)
+
+
+def _wait(wanted: Due) -> None:
+    """Until there is a first copy, no longer than a fetch takes, without a connection, and only so many threads."""
+    if not _waiting.acquire(blocking=False):
+        raise Unavailable
+    try:
+        deadline = clock.monotonic() + outbound.TIME_LIMIT
+        while key_sets.is_awaited(wanted) and clock.monotonic() < deadline:
+            database.session().rollback()
+            threading.Event().wait(_PAUSE)
+    finally:
+        database.session().rollback()
+        _waiting.release()
