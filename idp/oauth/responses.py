@@ -36,7 +36,7 @@ def answer(destination: Destination, parameters: Mapping[str, str]) -> Answer:
     said = {**parameters, **state, "iss": settings().issuer}
     if destination.mode == FORM_POST and redirect_addresses.is_web(destination.redirect_uri):
         return _form(destination.redirect_uri, said)
-    return Answer(303, b"", TEXT, (("Location", _with_query(destination.redirect_uri, said)),))
+    return Answer(303, b"", TEXT, (("Location", with_query(destination.redirect_uri, said)),))
 
 
 def refuse(destination: Destination, refusal: OAuthError) -> Answer:
@@ -44,7 +44,7 @@ def refuse(destination: Destination, refusal: OAuthError) -> Answer:
     return answer(destination, refusal.body())
 
 
-def _with_query(uri: str, parameters: Mapping[str, str]) -> str:
+def with_query(uri: str, parameters: Mapping[str, str]) -> str:
     """`uri`, whose own query stays as it is (RFC 6749 §3.1.2)."""
     joined = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
     return f"{uri}{joined}{urlencode(parameters, quote_via=quote, safe='')}"

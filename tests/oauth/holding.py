@@ -53,14 +53,15 @@ def hold(client: RelyingParty, username: str = "olivia", *, offline: bool = Fals
         user_id = users.create(UserSettings(username, claims), by=OPERATOR).id
         browser, _ = browsers.begin()
         session, _ = people.open_session(browser, user_id, [Proof("password", clock.now())])
-        authorization_id = authorizations.begin(_decision(client.id, user_id, session.id, offline=offline))
+        authorization_id = authorizations.begin(decision(client.id, user_id, session.id, offline=offline))
         live, known = authorizations.find_live(authorization_id), registered.find(client.id)
         assert live
         assert known
         return Held(client, user_id, session.id, authorization_id, refresh_tokens.begin(live, known))
 
 
-def _decision(client_id: str, user_id: str, session_id: str, *, offline: bool) -> Decision:
+def decision(client_id: str, user_id: str, session_id: str, *, offline: bool) -> Decision:
+    """A decision for `openid profile`, without a context."""
     return Decision(
         client_id=client_id,
         user_id=user_id,

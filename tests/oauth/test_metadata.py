@@ -71,6 +71,13 @@ def test_the_metadata_satisfies_those_who_check_it(app: Flask) -> None:
     assert told["issuer"] == settings().issuer
 
 
+def test_whatever_address_is_listed_is_served(app: Flask) -> None:
+    for name, address in metadata_of(app).items():
+        if name.endswith(("_endpoint", "_uri")):
+            assert address.startswith(f"{settings().issuer}/")
+            assert get(app, address).status_code != 404, name
+
+
 def test_what_is_listed_is_what_the_tables_hold(app: Flask) -> None:
     told = metadata_of(app)
     assert told["grant_types_supported"] == list(GRANTS)

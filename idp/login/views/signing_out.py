@@ -29,12 +29,21 @@ def ask() -> ResponseReturnValue:
 
 @public
 def end() -> ResponseReturnValue:
-    """End every session of this browser; its cookie changes with them."""
+    """End every session of this browser."""
+    leave()
+    return redirect("/logout", 303)
+
+
+def leave(only: str = "") -> None:
+    """End every session of this browser, or `only` the one with that id; its cookie changes with them.
+
+    What was under way in it is over, whoever it was for (SES-08).
+    """
     with database.writing():
         transactions.cancel_all(browser.known_or_new())  # their rows are locked before that of the browser
         known = browser.locked()
         for one in people.in_browser(known):
-            people.end(one.id, because="signed_out", by=Actor("user", one.user_id))
+            if only in ("", one.id):
+                people.end(one.id, because="signed_out", by=Actor("user", one.user_id))
         cookie = browsers.renew(known)
     browser.carry(known, cookie)
-    return redirect("/logout", 303)

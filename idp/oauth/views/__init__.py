@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from idp.oauth.views import authorize, consent, interaction, introspection, metadata, revocation, token, userinfo
+from idp.oauth.views import (
+    authorize,
+    consent,
+    interaction,
+    introspection,
+    logout,
+    metadata,
+    revocation,
+    token,
+    userinfo,
+)
 
 
 def init(app: Flask) -> None:
@@ -11,6 +21,7 @@ def init(app: Flask) -> None:
     consent.init(app)
     interaction.init(app)
     introspection.init(app)
+    logout.init(app)
     metadata.init(app)
     revocation.init(app)
     token.init(app)
