@@ -28,6 +28,10 @@ from idp.organizations.models import Invitation
 from idp.platform import archive, clock, database, jobs, schema
 from idp.platform.database import Model, db
 from idp.platform.jobs import Job
+from idp.sessions import browsers, people
+from idp.sessions.proofs import Proof
+from idp.users import first_run, users
+from idp.users.first_run import SetupClosed
 from tests import databases
 from tests.cli.conftest import Idp, Said, settings
 from tests.databases import Template
@@ -218,6 +222,26 @@ def test_invitations_are_void_and_jobs_in_hand_are_free(file: Path, elsewhere: s
         assert database.session().scalars(select(Job.holder)).all() == [None]
         events = database.session().scalars(select(Entry.event)).all()
         assert (events.count("invitation.revoked"), events.count("backup.restored")) == (1, 1)
+
+
+@pytest.mark.rule("API-08", "SES-07")
+def test_nobody_is_signed_in_and_no_link_sets_up_any_more(
+    idp: Idp, elsewhere: str, restore: Restore, tmp_path: Path
+) -> None:
+    with database.writing():
+        link = first_run.open_door(by=commands.operator())
+        browser, _ = browsers.begin()
+        ben = users.by_username("ben")
+        assert ben
+        session, cookie = people.open_session(browser, ben.id, [Proof("password", clock.now())])
+    assert people.find(browsers.recognise(cookie), session.id)
+    idp("backup", str(tmp_path / "signed-in.backup"))
+    said = restore(elsewhere, tmp_path / "signed-in.backup").json
+    assert (said["sessions ended"], said["setup links voided"]) == (1, 1)
+    with _at(elsewhere):
+        assert people.in_browser(browsers.recognise(cookie)) == []
+        with pytest.raises(SetupClosed):
+            first_run.require_open(link.token)
 
 
 # One instant

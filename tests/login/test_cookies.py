@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from idp.app import create_app
 from idp.platform import database
 from idp.platform.settings import Settings
+from idp.sessions import csrf, people
 from tests.actors import GOOD, Browser, Page
 from tests.databases import SECRET_KEY
 
@@ -144,6 +145,25 @@ def test_a_person_sees_their_sessions_and_ends_one_or_all_others(app: Flask, bro
     assert rest.text.count("Firefox on Linux</strong>") == 1
     assert {one.get("/me").name for one in others} == {"login"}
     assert browser.get("/me").name == "me"
+
+
+@pytest.mark.rule("SES-01", "SES-05")
+def test_whoever_ends_their_own_session_leaves_with_another_cookie_and_nobody_takes_their_place(
+    browser: Browser, olivia: str, bob: str
+) -> None:
+    browser.sign_in("bob")
+    browser.sign_in("olivia")
+    old = browser.cookie()
+    (session,) = people.of_person(olivia)
+    form = {"csrf_token": csrf.token(session.browser_id, session.id), "session": session.id}
+    left = browser.client.post("/me/sessions", data=form)
+    assert (left.status_code, left.location) == (303, "/login")
+    assert browser.cookie() not in ("", old)
+    database.session().rollback()
+    assert people.of_person(olivia) == []
+    assert "Continue as </span>" in browser.get("/login").text
+    browser.put_cookie(old)
+    assert browser.get("/me").name == "login"
 
 
 def test_nobody_ends_the_session_of_somebody_else(app: Flask, browser: Browser, olivia: str, bob: str) -> None:

@@ -7,10 +7,10 @@ from idp.audit.trail import Actor
 from idp.login import contexts
 from idp.login.contexts import Question
 from idp.login.demands import Demand
-from idp.login.views import answers, requires
+from idp.login.views import answers, browser, requires
 from idp.platform import database
 from idp.platform.errors import NotFound
-from idp.sessions import devices, listings, people
+from idp.sessions import browsers, devices, listings, people
 from idp.sessions.people import LiveSession
 from idp.users import addresses, users
 
@@ -61,6 +61,8 @@ def _chosen(user_id: str, demand: Demand) -> tuple[str, str] | None:
 def end(session: LiveSession) -> ResponseReturnValue:
     """End one session of the person, or all but this one."""
     wanted = request.form.get("session", "")
+    if wanted == session.id:
+        return _leave(session)
     by = Actor("user", session.user_id)
     with database.writing():
         if wanted == EVERYWHERE_ELSE:
@@ -70,3 +72,13 @@ def end(session: LiveSession) -> ResponseReturnValue:
         else:
             raise NotFound("This session has ended.")
     return redirect("/me", 303)
+
+
+def _leave(session: LiveSession) -> ResponseReturnValue:
+    """End the session in this very browser: its cookie changes (SES-01), and who else is signed in here is asked."""
+    with database.writing():
+        known = browser.locked()
+        people.end(session.id, because="signed_out", by=Actor("user", session.user_id))
+        cookie = browsers.renew(known)
+    browser.carry(known, cookie)
+    return redirect("/login", 303)
