@@ -170,6 +170,8 @@ def client_of(fields: Fields) -> RegisteredClient:
         raise InvalidRequest("redirect_uri is missing")
     if not redirect_addresses.is_registered(redirect_uri, client):
         raise UnregisteredAddress(client.id, redirect_uri)
+    if client.says("require_pushed_authorization_requests"):
+        raise InvalidRequest("the client is registered to push its requests (RFC 9126)")
     return client
 
 
@@ -275,6 +277,12 @@ def request_objects_are_not_used(request: AuthorizeRequest, client: RegisteredCl
     _refuse_request_objects(request.request, request.request_uri)
 
 
+def nothing_has_to_be_signed(request: AuthorizeRequest, client: RegisteredClient) -> None:
+    """RFC 9101 §10.5: a client that is registered to sign its requests is not heard without a signature."""
+    if client.says("require_signed_request_object"):
+        raise InvalidRequest("the client is registered to sign its requests (RFC 9101)")
+
+
 def response_type_is_code(request: AuthorizeRequest, client: RegisteredClient) -> None:
     """RFC 9700 §2.1.2: tokens are handed out by the token endpoint alone (AUZ-10)."""
     if not request.response_type:
@@ -340,6 +348,7 @@ Rule = Callable[[AuthorizeRequest, RegisteredClient], None]
 
 RULES: Final[tuple[Rule, ...]] = (
     request_objects_are_not_used,
+    nothing_has_to_be_signed,
     response_type_is_code,
     client_may_use_codes,
     response_mode_is_known,

@@ -155,6 +155,12 @@ def test_request_objects_without_an_address_beside_them_are_refused_by_name(shop
     is_shown(ask(shop, redirect_uri=None, request_uri="https://shop.example.com/r"), "request_uri_not_supported")
 
 
+def test_who_is_registered_to_push_its_requests_is_not_heard_otherwise(app: Flask) -> None:
+    bank = relying_party(app, "app_bank", require_pushed_authorization_requests=True)
+    is_shown(ask(bank), "invalid_request")
+    is_shown(ask(bank, request="a.b.c"), "invalid_request")
+
+
 # What is sent back
 
 

@@ -288,6 +288,10 @@ def test_request_objects_are_not_supported() -> None:
     )
 
 
+def test_who_is_registered_to_sign_its_requests_is_not_heard_without() -> None:
+    assert refused(parsed(), client(require_signed_request_object=True)) is InvalidRequest
+
+
 @pytest.mark.parametrize("prompt", [*PROMPTS, "login consent", "select_account select_context consent login"])
 def test_prompts_are_known(prompt: str) -> None:
     assert refused(parsed(prompt=prompt)) is None
