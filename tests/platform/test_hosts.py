@@ -11,7 +11,7 @@ ONE = "10.0.0.1"
 STRANGER = "203.0.113.9"
 
 
-@pytest.mark.rule("HTT-03")
+@pytest.mark.rule("HTT-03", "LOG-08")
 @pytest.mark.parametrize(
     ("proxies", "peer", "forwarded", "client"),
     [
@@ -49,7 +49,7 @@ def test_the_right_most_hop_that_is_no_proxy_of_ours_is_the_client(
     assert hosts.client_address(peer, headers, Proxies.parse(proxies)) == client
 
 
-@pytest.mark.rule("HTT-03")
+@pytest.mark.rule("HTT-03", "LOG-08")
 @pytest.mark.parametrize(
     ("forwarded", "client"),
     [
@@ -72,6 +72,7 @@ def test_no_header_breaks_the_reading(common: str, standard: str) -> None:
     assert hosts.client_address(ONE, {"HTTP_FORWARDED": standard}, Proxies.parse(ONE))
 
 
+@pytest.mark.rule("LOG-08")
 @given(st.lists(st.ip_addresses().map(str), max_size=6))
 def test_nothing_a_stranger_writes_in_front_changes_the_client(written: list[str]) -> None:
     headers = {"HTTP_X_FORWARDED_FOR": ", ".join([*written, STRANGER])}
