@@ -14,9 +14,11 @@ from flask import Flask
 from idp.cli import start
 from idp.cli import worker as work
 from idp.cli.door import Command, create_app
+from idp.clients import secrets
 from idp.feed.follower import Follower
-from idp.platform import health, metrics, web_server
-from idp.platform.errors import Invalid
+from idp.platform import database, health, metrics, web_server
+from idp.platform.errors import Invalid, Unavailable
+from idp.platform.rounds import Rounds
 from idp.platform.settings import Settings
 from idp.platform.supervisor import Leash, Supervisor, Task
 from idp.platform.web_server import Tls
@@ -89,12 +91,34 @@ def _answering(app: Flask, settings: Settings, tls: Tls | None, listener: socket
         leash.when_stopping(health.drain)
         follower = Follower(app, longest_token=settings.lifetimes.access)
         app.extensions["canopy_follower"] = follower
+        uses = Rounds("use of secrets", app, write_uses, every=60)
         follower.start()
+        uses.start()
         leash.ready()
         web_server.serve(app, listener, tls)
+        uses.stop()
+        _write_last_uses(app)
         follower.stop()
 
     return answer
+
+
+def _write_last_uses(app: Flask) -> None:
+    """What was noted since the last round; a database that is away does not keep a process from ending."""
+    try:
+        with app.app_context():
+            write_uses()
+    except Exception as error:
+        if database.refusal_for(error) is None and not isinstance(error, Unavailable):
+            raise
+
+
+def write_uses() -> bool:
+    """Write down which secrets this process saw in use, once a minute; whether there is more to do at once: never."""
+    if secrets.were_used():
+        with database.writing():
+            secrets.write_uses()
+    return False
 
 
 def _working(app: Flask, listener: socket.socket) -> Callable[[Leash], None]:

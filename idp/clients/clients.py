@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.clients import metadata
+from idp.clients import metadata, origins
 from idp.clients.metadata import InvalidMetadata, Json, Metadata
 from idp.clients.models import OPERATOR, Client, ClientDisablement, ClientSecret, ClientSwitch
 from idp.feed import losses
@@ -61,6 +61,7 @@ def create(wanted: ClientSettings, *, by: Actor, owner: str = OPERATOR, id: str 
     _write(client, registered, wanted)
     with database.or_refuse(taken):
         database.session().add(client)
+    _let_scripts_call(client, registered)
     _offer(client, wanted.enabled_for)
     trail.record("client.created", by=by, subject=client.id, organization=_organization(client), after=_told(client))
     return client
@@ -82,6 +83,7 @@ def reconfigure(client: Client, wanted: ClientSettings, *, by: Actor) -> bool:
     client = _lock(client)
     before, told = settings_of(client), _told(client)
     _write(client, registered, wanted)
+    _let_scripts_call(client, registered)
     _offer(client, wanted.enabled_for)
     database.session().flush()
     if settings_of(client) == before:
@@ -151,6 +153,7 @@ def delete(client: Client, *, by: Actor) -> None:
         secret.ended_at = client.ended_at
     for one in _switches(client).values():
         one.end()
+    _let_scripts_call(client, {})
     losses.record("client", client_id=client.id)
     trail.record("client.deleted", by=by, subject=client.id, organization=_organization(client), before=told)
 
@@ -255,6 +258,11 @@ def _write(client: Client, registered: Metadata, wanted: ClientSettings) -> None
     client.context_organization_id = wanted.context.organization_id
     client.context_account_id = wanted.context.account_id
     client.first_party = int(wanted.first_party)
+
+
+def _let_scripts_call(client: Client, registered: Metadata) -> None:
+    said = registered.get("cors_origins")
+    origins.replace(client.id, [one for one in said if isinstance(one, str)] if isinstance(said, list) else [])
 
 
 def _offer(client: Client, enabled_for: frozenset[str] | None) -> None:

@@ -90,6 +90,11 @@ def recognise(client_id: str, presented: str) -> bool:
     return bool(found)
 
 
+def were_used() -> bool:
+    """Whether this process has noted anything that `write_uses` would look at."""
+    return bool(memory.of(_Uses).last)
+
+
 def write_uses() -> int:
     """Write down when secrets were last used, as this process noted it; how many were. Inside `database.writing()`.
 

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from idp.clients import clients, secrets
+from idp.clients import clients, origins, secrets
 from idp.clients.clients import ClientContext, ClientSettings
 from idp.clients.metadata import InvalidMetadata, Json
 from idp.clients.models import OPERATOR as OPERATORS
@@ -348,3 +348,30 @@ def test_a_secret_is_ended_only_through_its_own_client(app: Flask) -> None:
     stored = database.session().get(ClientSecret, minted.secret_id)
     assert stored
     assert stored.ended_at is None
+
+
+def test_origins_of_scripts_follow_the_registration(app: Flask) -> None:
+    here, there = "https://shop.example.com:8443", "https://admin.example.com"
+    client_id = register(ClientSettings({**SHOP, "cors_origins": [here]}))
+    other = register(ClientSettings({**SHOP, "cors_origins": [there]}), owner=A, id="shop-of-a")
+    assert _origins() == {here, there}
+    change(client_id, ClientSettings({**SHOP, "cors_origins": [here, there]}))
+    change(other, ClientSettings(SHOP))
+    assert _origins() == {here, there}
+    change(client_id, ClientSettings({**SHOP, "cors_origins": [there]}))
+    assert _origins() == {there}
+    with database.writing():
+        clients.disable(clients.named(client_id), by=OPERATOR)
+    assert _origins() == set()
+    with database.writing():
+        clients.enable(clients.named(client_id), by=OPERATOR)
+    assert _origins() == {there}
+    with database.writing():
+        clients.delete(clients.named(client_id), by=OPERATOR)
+    assert _origins() == set()
+
+
+def _origins() -> set[str]:
+    database.session().rollback()
+    every = ("https://shop.example.com:8443", "https://admin.example.com", "null", "", "\0")
+    return {origin for origin in every if origins.is_registered(origin)}

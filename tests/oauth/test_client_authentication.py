@@ -5,6 +5,7 @@ import base64
 import pytest
 from flask import Flask
 
+from idp.cli import serve
 from idp.clients import clients, secrets
 from idp.clients.clients import ClientSettings
 from idp.clients.metadata import Json
@@ -190,6 +191,18 @@ def test_the_last_use_of_a_secret_is_noted_and_written_later(app: Flask) -> None
     assert _written() == 1
     assert before <= (_last_used() or 0) <= clock.now()
     assert _written() == 0
+
+
+@pytest.mark.rule("CLI-09")
+def test_a_server_writes_uses_down_from_time_to_time(app: Flask) -> None:
+    secret = register()
+    authenticate(posted(authorization=basic("shop", secret)))
+    assert serve.write_uses() is False
+    used = _last_used()
+    assert used
+    serve.write_uses()  # it finds the use there and forgets it
+    assert not secrets.were_used()
+    assert _last_used() == used
 
 
 def _written() -> int:
