@@ -188,7 +188,9 @@ _managed_away = (
         Domain.name == Address.domain,
         Domain.verified_at.is_not(None),
         Domain.ended_at.is_(None),
-        ~_active_memberships(Address.user_id.expression, Domain.organization_id.expression).exists(),
+        ~_active_memberships(Address.user_id.expression, Domain.organization_id.expression)
+        .correlate(Address, Domain)
+        .exists(),
     )
     .exists()
 )
