@@ -20,12 +20,12 @@ from idp.cli.door import Command, create_app
 from idp.credentials import guesses
 from idp.feed import positions
 from idp.login import transactions
-from idp.oauth import pending_requests
+from idp.oauth import client_assertions, pending_requests
+from idp.oauth import upkeep as old_authorizations
 from idp.platform import database, jobs
 from idp.platform.jobs import Handler
 from idp.platform.rounds import Rounds
 from idp.platform.settings import Settings
-from idp.sessions import upkeep as old_sessions
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     # one line a kind of job
@@ -56,8 +56,10 @@ CHORES: Final = (
     Chore("feed clean-up", 60, partial(_in_batches, positions.clean_up)),
     Chore("job clean-up", 60, partial(_in_batches, jobs.clean_up)),
     Chore("sign-in clean-up", 60, partial(_in_batches, transactions.clean_up)),
-    Chore("session clean-up", 60, partial(_in_batches, old_sessions.clean_up)),
+    Chore("authorization clean-up", 60, partial(_in_batches, old_authorizations.clean_up)),
+    Chore("session clean-up", 60, partial(_in_batches, old_authorizations.clean_up_sessions)),
     Chore("guess clean-up", 60, partial(_in_batches, guesses.clean_up)),
+    Chore("assertion clean-up", 60, partial(_in_batches, client_assertions.clean_up)),
     Chore("request clean-up", 60, partial(_in_batches, pending_requests.clean_up)),
     Chore("browser clean-up", 60, partial(_in_batches, pending_requests.forget_browsers)),
     Chore("signing keys", 60, _keys),

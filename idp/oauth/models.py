@@ -55,10 +55,7 @@ class AuthorizationCode(Model):
     """A code (RFC 6749 §4.1.2) by its digest: used once, by the client and for the address that it was made for."""
 
     __tablename__ = "authorization_codes"
-    __table_args__ = (
-        Index("ix_authorization_codes_authorization_id", "authorization_id"),
-        Index("ix_authorization_codes_expires_at", "expires_at"),
-    )
+    __table_args__ = (Index("ix_authorization_codes_authorization_id", "authorization_id"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     authorization_id: Mapped[str] = mapped_column(ForeignKey("authorizations.id"))
@@ -74,15 +71,15 @@ class AuthorizationCode(Model):
 class RefreshToken(Model):
     """A refresh token by its digest. All tokens of one authorization are one family.
 
-    `parent_digest`: the token that it succeeds. `spent_at`: its first use; `answers`: how often it was answered
-    with a successor since. `ended_at`: void without having been used (its predecessor was asked for another one).
+    `parent_digest`: the token that it succeeds. `spent_at`: its first use, or the late retry that began another grace
+    window; `answers`: how often it was answered with a successor since. `ended_at`: void without having been used
+    (its predecessor was asked for another one).
     """
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
         Index("ix_refresh_tokens_authorization_id", "authorization_id"),
         Index("ix_refresh_tokens_parent_digest", "parent_digest"),
-        Index("ix_refresh_tokens_expires_at", "expires_at"),
     )
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)

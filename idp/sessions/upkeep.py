@@ -14,9 +14,13 @@ STRANGERS_KEPT = clock.DAY
 """How long a browser is remembered in which nobody has ever signed in."""
 
 
-def clean_up(limit: int = 500) -> int:
-    """Delete up to `limit` sessions that ended or ran out long ago; how many. Call it inside `database.writing()`."""
-    old = list(database.session().scalars(_over().limit(limit)))
+def clean_up(limit: int = 500, *, unless: ColumnElement[bool] | None = None) -> int:
+    """Delete up to `limit` sessions that ended or ran out long ago; how many. Call it inside `database.writing()`.
+
+    `unless`: what else may hang on a row of `sessions` and keeps it; rooms above know.
+    """
+    over = _over() if unless is None else _over().where(~unless)
+    old = list(database.session().scalars(over.limit(limit)))
     if old:
         database.session().execute(delete(SessionProof).where(SessionProof.session_id.in_(old)))
         database.session().execute(delete(BrowserSession).where(BrowserSession.id.in_(old)))

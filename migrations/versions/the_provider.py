@@ -177,7 +177,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("authorization_codes", schema=None) as batch_op:
         batch_op.create_index("ix_authorization_codes_authorization_id", ["authorization_id"], unique=False)
-        batch_op.create_index("ix_authorization_codes_expires_at", ["expires_at"], unique=False)
 
     op.create_table(
         "refresh_tokens",
@@ -196,19 +195,16 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("refresh_tokens", schema=None) as batch_op:
         batch_op.create_index("ix_refresh_tokens_authorization_id", ["authorization_id"], unique=False)
-        batch_op.create_index("ix_refresh_tokens_expires_at", ["expires_at"], unique=False)
         batch_op.create_index("ix_refresh_tokens_parent_digest", ["parent_digest"], unique=False)
 
 
 def downgrade() -> None:
     with op.batch_alter_table("refresh_tokens", schema=None) as batch_op:
         batch_op.drop_index("ix_refresh_tokens_parent_digest")
-        batch_op.drop_index("ix_refresh_tokens_expires_at")
         batch_op.drop_index("ix_refresh_tokens_authorization_id")
 
     op.drop_table("refresh_tokens")
     with op.batch_alter_table("authorization_codes", schema=None) as batch_op:
-        batch_op.drop_index("ix_authorization_codes_expires_at")
         batch_op.drop_index("ix_authorization_codes_authorization_id")
 
     op.drop_table("authorization_codes")
