@@ -63,6 +63,10 @@ class Need(StrEnum):
     CONSENT = "consent"
 
 
+OF_THE_PERSON: Final = frozenset({Need.SIGN_IN, Need.PERSON, Need.PROOF, Need.STRENGTH})
+"""What has to be settled before it is looked at where the person acts, and what they agree to."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """How far a request has come. The defaults are what nothing is missing in.
@@ -205,11 +209,11 @@ def look(asked: Asked, browser: Browser | None) -> Situation:
         return Situation(Standing(asked.request.prompt, is_signed_in=False))
     level = proof_levels.of(session.proofs)
     situation = Situation(_of_person(asked, session, level), session)
-    if situation.need is not Need.NOTHING:
+    if situation.need in OF_THE_PERSON:
         return situation
     _require_essential(asked, level)
     situation = _in_context(asked, situation, session)
-    if situation.need is not Need.NOTHING or situation.entered is None:
+    if situation.need is Need.CONTEXT or situation.entered is None:
         return situation
     _require_level(asked, situation.entered, level)
     return _with_consent(asked, situation, session, situation.entered)
