@@ -103,6 +103,7 @@ EVENTS: dict[str, str] = {
     "consent.given": "A person agreed that a client may act for them.",
     "consent.withdrawn": "A person's agreement with a client ended.",
     "token.revoked": "An access token was revoked by itself.",
+    "tokens.revoked": "Everything issued to a person, a client or an organization, or at all, was revoked.",
     # APIs
     "api.created": "An API was declared.",
     "api.changed": "What an API declares was changed.",

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "operator": "idp.cli.operator:operator",
     "setup": "idp.cli.setup:setup",
     "session": "idp.cli.session:session",
+    "revoke": "idp.cli.revoke:revoke",
     "keys": "idp.cli.keys:keys",
     "apply": "idp.cli.apply.command:apply",
     "export": "idp.cli.export:export",

@@ -133,21 +133,35 @@ def end(authorization_id: str, *, because: str, by: Actor = SYSTEM) -> bool:
 
 def end_all(*, because: str, by: Actor, user_id: str = "", client_id: str = "", organization_id: str = "") -> int:
     """End every authorization that agrees with what is given (all of them, if nothing is); how many. As `end`."""
-    wanted = [
-        column == value
-        for column, value in (
-            (Authorization.user_id, user_id),
-            (Authorization.client_id, client_id),
-            (Authorization.organization_id, organization_id),
-        )
-        if value
-    ]
-    return _end(*wanted, because=because, by=by)
+    return _end(*_agreeing(user_id, client_id, organization_id), because=because, by=by)
+
+
+def end_unseen(*, user_id: str = "", client_id: str = "", organization_id: str = "") -> int:
+    """End as `end_all` does, because they are `revoked`, however many they are: without an entry or a loss for each.
+
+    Whoever calls this says once what happened, and supersedes the tokens.
+    """
+    wanted = _agreeing(user_id, client_id, organization_id)
+    ending = update(Authorization).where(Authorization.ended_at.is_(None), *wanted)
+    ended = database.session().execute(
+        ending.values(ended_at=clock.now(), ended_because="revoked"), execution_options={"synchronize_session": False}
+    )
+    return int(ended.rowcount)  # type: ignore[attr-defined]
 
 
 def end_with(user: User, by: Actor) -> None:
     """End the authorizations of a person who is being disabled: enabling brings none of them back (REF-09)."""
     end_all(because="disabled", by=by, user_id=user.id)
+
+
+def _agreeing(user_id: str, client_id: str, organization_id: str) -> list[ColumnElement[bool]]:
+    """What is true of the authorizations that agree with whichever of these is given."""
+    given = (
+        (Authorization.user_id, user_id),
+        (Authorization.client_id, client_id),
+        (Authorization.organization_id, organization_id),
+    )
+    return [column == value for column, value in given if value]
 
 
 def _end(*conditions: ColumnElement[bool], because: str, by: Actor) -> int:
