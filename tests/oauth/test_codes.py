@@ -233,6 +233,16 @@ def test_a_code_is_worth_nothing_once_what_it_stands_for_is_gone(acme: Flask, en
     assert error(client.token(**redemption(code))) == "invalid_grant"
 
 
+@pytest.mark.rule("COD-06")
+def test_what_is_decided_for_somebody_who_was_disabled_meanwhile_is_worth_nothing(
+    client: RelyingParty, alice: Person
+) -> None:
+    with database.writing():
+        lifecycle.disable(users.named(alice.id), by=OPERATOR)
+    code = code_for(decide(alice, client.id), client.id)
+    assert error(client.token(**redemption(code))) == "invalid_grant"
+
+
 @pytest.mark.rule("COD-07")
 def test_the_database_knows_codes_and_refresh_tokens_by_their_digests(client: RelyingParty, code: str) -> None:
     tokens = client.token(**redemption(code)).get_json()
