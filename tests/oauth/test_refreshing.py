@@ -188,6 +188,16 @@ def test_the_absolute_end_is_enforced(app: Flask) -> None:
         assert one.error() == "invalid_grant"
 
 
+@pytest.mark.rule("REF-08")
+def test_introspection_tells_the_absolute_end_when_that_comes_first(app: Flask) -> None:
+    with time_machine.travel(1_900_000_000, tick=False) as clockwork:
+        one = Application.of(shop(app), somebody(), lifetime=clock.DAY)
+        clockwork.shift(86_400 - 60)
+        form = {"token": one.ask().get_json()["access_token"]}
+        told = app.test_client().post("/oauth2/introspect", data=form, auth=(one.client.id, one.client.secret))
+        assert told.get_json()["exp"] == 1_900_000_000 + 86_400
+
+
 def test_without_offline_access_a_token_dies_with_the_session(app: Flask) -> None:
     with time_machine.travel(1_900_000_000, tick=False) as clockwork:
         one = Application.of(shop(app), somebody(), offline=False, scope=("openid",))
