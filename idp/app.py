@@ -78,6 +78,7 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_disabling(ownership.require_owns_nothing)
     lifecycle.before_disabling(people.end_with)
     lifecycle.before_disabling(authorizations.end_with)
+    lifecycle.locks_before_deleting(memberships.lock_homes)
     lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)
     lifecycle.before_deleting(passwords.forget)

@@ -12,8 +12,8 @@ _HELD = "organizations_locked"
 def lock(*organization_ids: str) -> None:
     """Take the turn of these organizations until the transaction ends; the first act of every rule that changes access.
 
-    They are locked in the order of their ids, so that two rules never wait for each other. What was loaded before is
-    read anew afterwards. Raises `NotFound` when one does not exist.
+    They are locked in the order of their ids, and before any person, so that two rules never wait for each other. What
+    was loaded before is read anew afterwards. Raises `NotFound` when one does not exist.
     """
     session = database.session()
     if not database.is_writing():
@@ -27,6 +27,11 @@ def lock(*organization_ids: str) -> None:
         held.add(organization_id)
     if wanted:
         session.expire_all()
+
+
+def holds(*organization_ids: str) -> bool:
+    """Whether this transaction has the turn of all of these organizations."""
+    return set(organization_ids) <= database.session().info.get(_HELD, set())
 
 
 def lock_open(*organization_ids: str) -> None:

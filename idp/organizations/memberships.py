@@ -13,6 +13,7 @@ from idp.organizations.effective import Context
 from idp.organizations.models import Membership, MembershipStatus, Role, TeamMember
 from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict, Forbidden, NotFound
+from idp.users import locks
 from idp.users.models import User
 
 STATUSES = ("invited", "active", "suspended")
@@ -44,13 +45,17 @@ def add_many(organization_id: str, wanted: Sequence[NewMember], *, by: Actor, so
         raise Forbidden("Only an invitation can be made: the person accepts it.")
     members = of_users(organization_id, [one.user_id for one in wanted])
     new = [one for one in {one.user_id: one for one in wanted}.values() if one.user_id not in members]
-    _require_people([one.user_id for one in new])
     names.require_new_ids("mem", [one.id for one in new if one.id], Membership)
     return members | take_in(organization_id, new, by=by, source=source)
 
 
 def take_in(organization_id: str, new: Sequence[NewMember], *, by: Actor, source: str) -> dict[str, str]:
-    """Make memberships without asking who may: for rules that have asked. Membership ids by user id."""
+    """Make memberships without asking who may: for rules that have asked. Membership ids by user id.
+
+    Nobody can be deleted meanwhile. Raises `NotFound` for somebody who does not exist any more.
+    """
+    if missing := {one.user_id for one in new} - locks.hold([one.user_id for one in new]):
+        raise NotFound(f"There is no user {min(missing)!r}.")
     instant = clock.now()
     edge: dict[str, str | int] = {"organization_id": organization_id, "started_at": instant}
     ids = {one.user_id: one.id or identifiers.membership() for one in new}
@@ -172,14 +177,21 @@ def remove(organization_id: str, member_id: str, *, by: Actor) -> None:
     take_out(member, by=by)
 
 
+def lock_homes(user_id: str) -> None:
+    """A step of `lifecycle.locks_before_deleting`: take the turn of every organization that the person is in."""
+    locking.lock(*(one.organization_id for one in _everywhere(user_id)))
+
+
 def leave_everywhere(user: User, by: Actor) -> None:
-    """A step of `lifecycle.before_deleting`: end every membership of a person who is being deleted."""
-    live = select(Membership).where(Membership.user_id == user.id, Membership.ended_at.is_(None))
-    for organization_id, member_id in [
-        (one.organization_id, one.id) for one in database.session().scalars(live.order_by(Membership.organization_id))
-    ]:
-        locking.lock(organization_id)
-        take_out(find(organization_id, member_id), by=by)
+    """A step of `lifecycle.before_deleting`: end every membership of a person who is being deleted.
+
+    Raises `Conflict` when the person joined another organization since `lock_homes`.
+    """
+    live = _everywhere(user.id)
+    if not locking.holds(*(one.organization_id for one in live)):
+        raise Conflict("The person has just joined an organization: try again.")
+    for member in live:
+        take_out(member, by=by)
 
 
 def take_out(member: Membership, *, by: Actor) -> None:
@@ -231,6 +243,11 @@ def _become(member: Membership, status: str, event: str, *, by: Actor) -> bool:
     return True
 
 
+def _everywhere(user_id: str) -> Sequence[Membership]:
+    live = select(Membership).where(Membership.user_id == user_id, Membership.ended_at.is_(None))
+    return database.session().scalars(live.order_by(Membership.organization_id)).all()
+
+
 def _was_active(member: Membership) -> bool:
     statement = select(MembershipStatus.id).where(
         MembershipStatus.member_id == member.id, MembershipStatus.status == "active"
@@ -246,11 +263,3 @@ def _require_may_revive(member: Membership, by: Actor) -> None:
         for one in grants.of_grantee(member.organization_id, grantee):
             role = database.session().get_one(Role, one.role_id)
             authority.require_may_grant(by, role, grants.scope_of(one))
-
-
-def _require_people(user_ids: Sequence[str]) -> None:
-    for some in database.chunks(sorted(set(user_ids))):
-        there = select(User.id).where(User.id.in_(some), User.deleted_at.is_(None))
-        known = set(database.session().scalars(there))
-        if missing := set(some) - known:
-            raise NotFound(f"There is no user {min(missing)!r}.")

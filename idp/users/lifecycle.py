@@ -20,6 +20,10 @@ from idp.users.models import User, UserDisablement
 Step = Callable[[User, Actor], None]
 """Told who is being disabled or deleted, and by whom. The person's row is locked. May raise a `Refusal`."""
 
+Reach = Callable[[str], object]
+"""Told the id of a person who is to be deleted, before their row is locked: locks what is locked before people are."""
+
+_locks_before_deleting: list[Reach] = []
 _before_disabling: list[Step] = []
 _before_deleting: list[Step] = []
 
@@ -36,6 +40,13 @@ def before_deleting(step: Step) -> Step:
     if step not in _before_deleting:
         _before_deleting.append(step)
     return step
+
+
+def locks_before_deleting(reach: Reach) -> Reach:
+    """Register `reach` to lock what a step of `before_deleting` will change."""
+    if reach not in _locks_before_deleting:
+        _locks_before_deleting.append(reach)
+    return reach
 
 
 def is_disabled(user_id: str) -> bool:
@@ -82,7 +93,10 @@ def delete(user: User, *, by: Actor) -> None:
 
     Raises what a registered step raises. Deleting twice changes nothing.
     """
-    user = lock(user.id)
+    user_id = user.id
+    for reach in _locks_before_deleting:
+        reach(user_id)
+    user = lock(user_id)
     if user.deleted_at is not None:
         return
     for step in (*_before_disabling, *_before_deleting):

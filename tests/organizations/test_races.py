@@ -1,5 +1,7 @@
 """Two at once: whatever the order, only outcomes of one after the other are possible, and an owner remains."""
 
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +14,7 @@ from idp.organizations import (
     accounts,
     grants,
     invitations,
+    locking,
     memberships,
     moves,
     organizations,
@@ -187,6 +190,41 @@ def test_ownership_passes_or_the_next_owner_is_gone(acme: Flask, rule: Callable[
         assert passed is None
         assert isinstance(gone, OwnerStays)
     require_usable_owner()
+
+
+def test_who_deletes_a_person_and_who_makes_them_owner_do_not_wait_for_each_other(acme: Flask) -> None:
+    begun = threading.Event()
+
+    def passes() -> None:
+        with database.writing():
+            locking.lock(ACME)
+            begun.set()
+            time.sleep(0.3)  # the other has come as far as it can by then
+            ownership.transfer(ACME, "mem_nick", by=OLIVIA)
+
+    def deletes() -> None:
+        begun.wait()
+        act(lifecycle.delete, users.find(NICK.id))
+
+    passed, deleted = at_once(acme, passes, deletes)
+    assert passed is None
+    assert isinstance(deleted, OwnerStays)
+    require_usable_owner()
+
+
+@both_orders
+def test_who_is_just_being_deleted_does_not_join(acme: Flask, reverse: bool) -> None:
+    joined, deleted = in_both_orders(
+        acme,
+        lambda: memberships.add_many(ACME, [NewMember(ZOE.id)], by=OPERATOR),
+        lambda: lifecycle.delete(users.find(ZOE.id), by=OPERATOR),
+        reverse=reverse,
+    )
+    assert isinstance(joined, NotFound) if reverse else isinstance(joined, dict)
+    assert deleted is None or isinstance(deleted, Conflict)
+    database.session().rollback()
+    assert lifecycle.is_disabled(ZOE.id) == (deleted is None)
+    assert bool(memberships.of_users(ACME, [ZOE.id])) == (deleted is not None)
 
 
 @pytest.mark.rule("ORG-04")
