@@ -100,8 +100,10 @@ class _Memory:
 
     def _begin(self) -> None:
         """Go to the last entry that is too old to hit anything, or to the first one that there is."""
-        self.head = _BEFORE.all(position=_too_old())[0]
+        first = _FIRST.all(position=_too_old())[0]
         self._entries, self._size = {}, 0
+        self._add(json.loads(first.selector), first.position)
+        self.head = first.position
 
     def _add(self, match: dict[str, str], position: int) -> None:
         names = tuple(sorted(match))
@@ -168,14 +170,6 @@ _FROM = Prepared(
     _Row,
 )
 
-_BEFORE = Prepared(
-    select(
-        func.coalesce(
-            select(func.max(Change.position))
-            .where(Change.position < bindparam("position", type_=BigInteger))
-            .scalar_subquery(),
-            select(func.min(Change.position)).scalar_subquery(),
-        )
-    ),
-    int,
-)
+_before = select(func.max(Change.position)).where(Change.position < bindparam("position", type_=BigInteger))
+_first = func.coalesce(_before.scalar_subquery(), select(func.min(Change.position)).scalar_subquery())
+_FIRST = Prepared(select(Change.position, Change.selector).where(Change.position == _first), _Row)
