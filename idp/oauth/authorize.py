@@ -65,6 +65,8 @@ Every other parameter is ignored (RFC 6749 §3.1)."""
 
 MOST_RESOURCES: Final = 20
 
+_NOTHING: Final = dict.fromkeys(LIMITS, "")
+
 _LONGEST_AGE: Final = 10**10
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -212,7 +214,7 @@ def parse(fields: Fields) -> AuthorizeRequest:
     """
     _refuse_repeated(fields)
     _refuse_long(fields)
-    values = {name: fields.get(name) or "" for name in LIMITS}
+    values = _NOTHING | dict(fields.pairs)
     return AuthorizeRequest(
         client_id=values["client_id"],
         redirect_uri=values["redirect_uri"],
@@ -250,7 +252,7 @@ def _refuse_repeated(fields: Fields) -> None:
 
 def _refuse_long(fields: Fields) -> None:
     for name, value in fields.pairs:
-        if len(value.encode()) > LIMITS.get(name, len(value.encode())):
+        if name in LIMITS and len(value.encode()) > LIMITS[name]:
             raise InvalidRequest(f"{name} is longer than {LIMITS[name]} bytes")
     if len(fields.all("resource")) > MOST_RESOURCES:
         raise InvalidRequest(f"resource was sent more than {MOST_RESOURCES} times")
