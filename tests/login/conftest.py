@@ -13,10 +13,10 @@ from tests.traces import OPERATOR
 _hash = phc.make(GOOD)
 
 
-def made(username: str, *, email: str = "", password: bool = True, **claims: str) -> str:
+def made(username: str, *, email: str = "", password: bool = True, id: str = "", **claims: str) -> str:
     """The id of a new person whose password is `GOOD`."""
     with database.writing():
-        person = users.create(UserSettings(username, claims), email=email, verified=True, by=OPERATOR)
+        person = users.create(UserSettings(username, claims), id=id, email=email, verified=True, by=OPERATOR)
         if password:
             passwords.store(person.id, _hash, by=OPERATOR)
         return person.id
