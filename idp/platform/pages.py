@@ -1,9 +1,11 @@
 """Pages: how templates are rendered, and what each of them may use without being handed it."""
 
+import re
 from typing import Any
 
 from flask import Flask, current_app
 from jinja2 import StrictUndefined
+from markupsafe import Markup, escape
 
 from idp.platform import assets, clock, i18n
 from idp.platform.calls import HTML, Answer
@@ -19,6 +21,7 @@ def init(app: Flask) -> None:
     environment.add_extension("jinja2.ext.i18n")
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["quoted"] = quoted
     environment.globals.update(
         asset=assets.path_of,
         instant=i18n.instant,
@@ -28,6 +31,14 @@ def init(app: Flask) -> None:
         languages=lambda: i18n.wish().alternatives(),
         product=PRODUCT,
     )
+
+
+def quoted(sentence: str) -> Markup:
+    """`sentence` as HTML, what stands between backticks in it as code: a command or a name that is to be typed."""
+    return Markup(_QUOTED.sub(r'<code dir="ltr" translate="no">\1</code>', str(escape(sentence))))  # noqa: S704 escaped
+
+
+_QUOTED = re.compile(r"`([^`]+)`")
 
 
 def page(template: str, status: int = 200, **values: Any) -> Answer:

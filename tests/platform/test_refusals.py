@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from idp.platform import access, catalogues, i18n, phrasing
+from idp.platform import access, catalogues, i18n, pages, phrasing
 from idp.platform.access import Undeclared
 from idp.platform.errors import Refusal
 from idp.platform.http_refusals import NoSuchPage
@@ -176,6 +176,12 @@ def test_the_catalogue_shows_only_its_own_codes(site: Site, code: str) -> None:
     answer = site.client.get(f"/error/{code}", headers=BROWSER)
     assert answer.status_code in (400, 404)
     assert "<script" not in answer.text
+
+
+@pytest.mark.rule("API-04")
+def test_what_is_to_be_typed_is_shown_as_such_and_everything_else_as_text() -> None:
+    assert pages.quoted("Say `idp setup`.") == 'Say <code dir="ltr" translate="no">idp setup</code>.'
+    assert pages.quoted("`<b>` & <i>") == '<code dir="ltr" translate="no">&lt;b&gt;</code> &amp; &lt;i&gt;'
 
 
 def test_a_code_is_said_by_one_class_and_what_it_says_is_whole() -> None:
