@@ -14,12 +14,15 @@ from idp.oauth import authorizations
 from idp.platform import database
 from idp.sessions import people
 from idp.users import lifecycle, users
+from tests.keys.conftest import Node, node
 from tests.oauth import minting
 from tests.oauth.actors import RelyingParty, relying_party
 from tests.oauth.holding import Held, ask, hold, said
 
 PAYMENTS = "https://payments.example.com"
 INACTIVE = {"active": False}
+
+__all__ = ["node"]
 
 
 @pytest.fixture(autouse=True)
@@ -163,3 +166,12 @@ def test_what_was_taken_away_counts_at_once(
     with database.writing():
         lose(held)
     assert said(introspect(app, payments, token)) == INACTIVE
+
+
+@pytest.mark.rule("INT-03")
+def test_what_was_taken_away_on_one_node_counts_at_once_on_another(app: Flask, held: Held, node: Node) -> None:
+    token, other = held.access_token(), node()
+    assert said(introspect(other, held.client, token))["active"] is True
+    with database.writing():
+        _end_session(held)
+    assert said(introspect(other, held.client, token)) == INACTIVE
