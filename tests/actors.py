@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask
@@ -102,11 +103,11 @@ class Browser:
         """The page at `path`, redirects followed."""
         return self._follow(self._ask("GET", path, headers=headers))
 
-    def send(self, page: Page, field: str, **values: str) -> Page:
+    def send(self, page: Page, field: str, **values: Any) -> Page:
         """Send the form of `page` that has `field`, filled in; the page that comes of it."""
         return self._follow(self.post(page, field, **values))
 
-    def post(self, page: Page, field: str, **values: str) -> TestResponse:
+    def post(self, page: Page, field: str, **values: Any) -> TestResponse:
         """Send a form; the answer itself."""
         form = page.form(field)
         return self._ask("POST", form.action or page.address, data=form.fields | values)
@@ -127,7 +128,7 @@ class Browser:
         self.client.set_cookie("idp_browser", value)
 
     def _ask(
-        self, method: str, path: str, *, data: dict[str, str] | None = None, headers: dict[str, str] | None = None
+        self, method: str, path: str, *, data: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> TestResponse:
         return self.client.open(
             path, method=method, data=data, headers=headers, environ_overrides={"REMOTE_ADDR": self.address}

@@ -34,10 +34,15 @@ class Browser(actors.Browser):
         assert page.name == "password", page.text
         return self.send(page, "password", password=password)
 
-    def allow(self, page: Page, **values: str) -> Page:
-        """Agree to what the consent page shows."""
+    def allow(self, page: Page, **values: Any) -> Page:
+        """Agree to what the consent page shows, as it is but for its boxes: none of them is ticked."""
         assert page.name == "consent", page.text
-        return self.send(page, "consent-allow", decision="allow", **values)
+        return self.send(page, "consent-allow", **{"decision": "allow"} | values)
+
+    def allow_all(self, page: Page) -> Page:
+        """Agree to what the consent page shows, with whatever is ticked on it."""
+        inputs = page.form("consent-allow").inputs
+        return self.allow(page, scope=[one["value"] for one in inputs if one.get("name") == "scope"])
 
     def deny(self, page: Page) -> Page:
         """Say no on the consent page."""

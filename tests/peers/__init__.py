@@ -1,0 +1,1 @@
+"""Relying parties that others wrote: how the tests speak to them."""
