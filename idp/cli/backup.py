@@ -20,6 +20,7 @@ from idp.feed import positions
 from idp.keys import master_keys
 from idp.keys.master_keys import MasterKeyMissing
 from idp.keys.models import MasterKey
+from idp.oauth import authorizations
 from idp.organizations import invitations
 from idp.organizations.models import Organization
 from idp.platform import archive, database, jobs, schema, vault
@@ -34,6 +35,7 @@ from idp.users.models import User
 AFTERWARDS: Final[tuple[tuple[str, Callable[[Actor], int]], ...]] = (
     ("invitations voided", lambda by: invitations.revoke_all(by=by)),
     ("jobs freed", lambda _: jobs.let_go()),
+    ("authorizations ended", lambda _: authorizations.end_unseen()),
     ("sessions ended", lambda _: people.end_everybodys("restored")),
     ("setup links voided", lambda _: first_run.close_door()),
     # one line for everything that was valid once, or held by somebody, when the backup was made

@@ -24,6 +24,7 @@ from idp.cli.main import main
 from idp.feed import losses, positions
 from idp.keys import material, rotation, signing
 from idp.keys.material import Slot
+from idp.oauth import authorizations
 from idp.organizations.models import Invitation
 from idp.platform import archive, clock, database, jobs, schema
 from idp.platform.database import Model, db
@@ -35,6 +36,8 @@ from idp.users.first_run import SetupClosed
 from tests import databases
 from tests.cli.conftest import Idp, Said, settings
 from tests.databases import Template
+from tests.oauth.actors import relying_party
+from tests.oauth.decisions import decide, signed_in
 
 OTHER_KEY = "Kz81pWmQx4RbVt7YnL0sEuJ3aHgC6fDoPi9Tw2ZqMvXe"
 ACCESS = Slot("access_token", "ES256")
@@ -242,6 +245,25 @@ def test_nobody_is_signed_in_and_no_link_sets_up_any_more(
         assert people.in_browser(browsers.recognise(cookie)) == []
         with pytest.raises(SetupClosed):
             first_run.require_open(link.token)
+
+
+def test_a_refresh_token_that_was_used_since_the_backup_is_not_good_again(
+    app: Flask, idp: Idp, elsewhere: str, restore: Restore, tmp_path: Path
+) -> None:
+    client, person = relying_party(app), signed_in(somebody_called("ben"))
+    authorization = decide(person, client.id)
+    idp("backup", str(tmp_path / "authorized.backup"))
+    said = restore(elsewhere, tmp_path / "authorized.backup").json
+    assert said["authorizations ended"] == 1
+    assert authorizations.find_live(authorization) is not None
+    with _at(elsewhere):
+        assert authorizations.find_live(authorization) is None
+
+
+def somebody_called(username: str) -> str:
+    person = users.by_username(username)
+    assert person
+    return person.id
 
 
 # One instant
