@@ -49,7 +49,7 @@ EVENTS: dict[str, str] = {
     "team.member.removed": "A member was taken out of a team.",
     # roles
     "role.created": "A role was created.",
-    "role.changed": "A role's name, demands or permissions were changed.",
+    "role.changed": "A role's name, demands, permissions or what it may grant were changed.",
     "role.deleted": "A role was deleted; the grants of it ended.",
     # grants
     "grant.made": "A role was granted.",
@@ -57,6 +57,7 @@ EVENTS: dict[str, str] = {
     # invitations
     "invitation.created": "A person was invited.",
     "invitation.revoked": "An invitation was revoked.",
+    "invitation.replaced": "An invitation was replaced by another one to the same address: its link is dead.",
     "invitation.accepted": "An invitation was accepted.",
     # domains
     "domain.claimed": "An e-mail domain was claimed; its proof is awaited.",

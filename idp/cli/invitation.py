@@ -29,9 +29,16 @@ def create(organization: str, addresses: Sequence[str], roles: Sequence[str]) ->
         organization_id = naming.organization(organization)
         offered = [_offered(organization_id, text) for text in roles]
         for address in addresses:
-            made, token = invitations.invite(organization_id, address, offered, by=by)
-            answer.append({**_shown(made), "link": f"{settings().issuer}/invitations/{token}"})
+            answer.append(_made(*invitations.invite(organization_id, address, offered, by=by)))
     return answer
+
+
+@invitation.command("resend")
+@click.argument("invitation_id", metavar="INVITATION")
+def resend(invitation_id: str) -> Json:
+    """Invite the same address anew, for ten more days: the old link is dead, the new one is printed this once."""
+    with database.writing():
+        return _made(*invitations.resend(listings.home_of(invitation_id), invitation_id, by=operator()))
 
 
 @invitation.command("get")
@@ -71,6 +78,10 @@ def _shown(one: Invitation) -> dict[str, Json]:
         "expires_at": moment(one.expires_at),
         "outcome": one.outcome,
     }
+
+
+def _made(one: Invitation, token: str) -> dict[str, Json]:
+    return {**_shown(one), "link": f"{settings().issuer}/invitations/{token}"}
 
 
 def _offered(organization_id: str, text: str) -> Offered:

@@ -15,7 +15,7 @@ from idp.organizations.memberships import NewMember
 from idp.organizations.models import Invitation, InvitationGrant, Membership
 from idp.organizations.scopes import Scope
 from idp.platform import bearer, clock, database
-from idp.platform.errors import NotFound, Refusal
+from idp.platform.errors import Conflict, NotFound, Refusal
 from idp.users import names
 
 LIFETIME = 10 * clock.DAY
@@ -49,9 +49,8 @@ def invite(organization_id: str, address: str, offered: Sequence[Offered], *, by
     _require_may_invite(organization_id, offered, by)
     _require_assignable(organization_id, offered)
     parsed = names.parse_address(address)
-    for before in _open(organization_id, Invitation.address_key == parsed.key):
-        if _could_revoke(before, by):
-            _settle(before, "replaced")
+    open_ones = _open(organization_id, Invitation.address_key == parsed.key)
+    replaced = [before for before in open_ones if _could_revoke(before, by)]
     token = bearer.mint(PREFIX)
     invitation = Invitation(
         organization_id=organization_id,
@@ -74,6 +73,23 @@ def invite(organization_id: str, address: str, offered: Sequence[Offered], *, by
         after=said,
         email=parsed.address,
     )
+    for before in replaced:
+        _replace(before, invitation, by)
+    return invitation, token
+
+
+def resend(organization_id: str, invitation_id: str, *, by: Actor) -> tuple[Invitation, str]:
+    """Invite the same address to the same roles anew, by `by`; see `invite`. The old link dies, also one that expired.
+
+    Raises `Conflict` for an invitation that was accepted, revoked or replaced.
+    """
+    locking.lock_open(organization_id)
+    before = find(organization_id, invitation_id)
+    if before.outcome is not None:
+        raise Conflict("This invitation is settled: invite anew.")
+    invitation, token = invite(organization_id, before.address, [Offered(*one) for one in _wanted(before)], by=by)
+    if before.outcome is None:
+        _replace(before, invitation, by)
     return invitation, token
 
 
@@ -212,6 +228,11 @@ def _settle(invitation: Invitation, outcome: str) -> None:
 def _revoke(invitation: Invitation, by: Actor) -> None:
     _settle(invitation, "revoked")
     trail.record("invitation.revoked", by=by, subject=invitation.id, organization=invitation.organization_id)
+
+
+def _replace(before: Invitation, after: Invitation, by: Actor) -> None:
+    _settle(before, "replaced")
+    trail.record("invitation.replaced", by=by, subject=before.id, organization=before.organization_id, after=after.id)
 
 
 def _presented(token: str) -> Invitation:

@@ -225,8 +225,12 @@ def test_people_are_invited_and_the_link_is_printed_once(idp: Idp, northwind: st
     assert [one["id"] for one in listed.json] == [one["id"] for one in made]
     assert made[0]["link"].rpartition("/")[2] not in listed.stdout
     assert idp("invitation", "get", made[0]["id"]).json["outcome"] is None
+    again = idp("invitation", "resend", made[0]["id"]).json
+    assert (again["address"], again["link"] != made[0]["link"]) == ("new@example.com", True)
+    assert idp("invitation", "get", made[0]["id"]).json["outcome"] == "replaced"
+    idp("invitation", "resend", made[0]["id"], status=1)
     for _ in range(2):
-        assert idp("invitation", "delete", made[0]["id"]).json["outcome"] == "revoked"
+        assert idp("invitation", "delete", again["id"]).json["outcome"] == "revoked"
     idp("invitation", "create", "northwind", "not an address", status=1)
     idp("org", "create", "contoso", "--owner", "otto")
     idp("invitation", "create", "contoso", "x@example.com", "--role", "view_only@northwind", status=1)

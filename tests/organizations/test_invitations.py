@@ -185,11 +185,51 @@ def test_another_invitation_to_the_same_address_replaces_the_first(acme: Flask) 
     first, old = invite(("admin", ACME))
     _, new = invite(("developer", DE), address="ZOE@example.com")
     assert outcome(first) == "replaced"
+    assert events(first) == ["invitation.created", "invitation.replaced"]
     with refused(InvitationVoid):
         invitations.accept(old, by=ZOE)
     act(invitations.accept, new, by=ZOE)
     assert roles_of(ZOE, DE) == {"developer"}
     assert roles_of(ZOE) == set()
+
+
+@pytest.mark.parametrize("days", [0, 11], ids=["open", "expired"])
+def test_an_invitation_is_sent_again_and_the_old_link_dies(acme: Flask, days: int) -> None:
+    with time_machine.travel(datetime(2027, 1, 1, tzinfo=UTC)) as watch:
+        first, old = invite(("developer", DE), ("view_only", EU))
+        watch.shift(days * clock.DAY / clock.SECOND)
+        again, new = act(invitations.resend, ACME, first, by=SAM)
+        assert again.id != first
+        assert again.expires_at == pytest.approx(clock.now() + invitations.LIFETIME, abs=clock.MINUTE)
+        assert outcome(first) == "replaced"
+        assert [(one.event, one.actor_id) for one in entries(first)][1:] == [("invitation.replaced", SAM.id)]
+        with refused(InvitationVoid):
+            invitations.accept(old, by=ZOE)
+        act(invitations.accept, new, by=ZOE)
+        assert roles_of(ZOE, DE) == {"developer", "view_only"}
+
+
+def test_what_is_sent_again_is_offered_by_who_sends_it(acme: Flask) -> None:
+    first, _ = invite(("developer", DE))
+    for by in (DAN, NICK, ZOE, BORIS):
+        with refused(Forbidden):
+            invitations.resend(ACME, first, by=by)
+    _, new = act(invitations.resend, ACME, first, by=MIA)
+    act(memberships.suspend, ACME, "mem_mia")
+    with refused(InvitationVoid):
+        invitations.accept(new, by=ZOE)
+
+
+def test_a_settled_invitation_is_not_sent_again(acme: Flask) -> None:
+    accepted, token = invite(("developer", DE))
+    act(invitations.accept, token, by=ZOE)
+    revoked, _ = invite(("developer", DE), address="vera@example.com")
+    act(invitations.revoke, ACME, revoked, by=OLIVIA)
+    for settled in (accepted, revoked):
+        with refused(Conflict):
+            invitations.resend(ACME, settled, by=OLIVIA)
+    with refused(NotFound):
+        invitations.resend(BIRCH, accepted, by=OPERATOR)
 
 
 def test_who_may_invite_to_one_account_alone_does_not_void_what_others_offered(acme: Flask) -> None:

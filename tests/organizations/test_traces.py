@@ -332,6 +332,12 @@ CASES: dict[str, Case] = {
         ("invitation.created",),
         repeats=True,
     ),
+    "invite again": Case(
+        lambda by: invitations.invite(ACME, "zoe@example.com", [Offered("analyst", at(DE))], by=by),
+        ("invitation.created", "invitation.replaced"),
+        before=invited,
+        repeats=True,
+    ),
     "invitation revoke": Case(
         lambda by: invitations.revoke(ACME, the_invitation(), by=by), ("invitation.revoked",), before=invited
     ),
