@@ -128,12 +128,11 @@ def _places(group: AccountGroup) -> list[GroupAccount]:
 
 
 def _require_may_reach(group: AccountGroup, new: list[Scope], by: Actor) -> None:
-    if authority.is_unlimited(by):
-        return
-    for one in grants.at_scope(group.organization_id, group.id):
-        role = database.session().get_one(Role, one.role_id)
-        for scope in new:
-            authority.require_may_grant(by, role, scope, to_client=one.client_id is not None)
+    given = [
+        (database.session().get_one(Role, one.role_id), one.client_id is not None)
+        for one in grants.at_scope(group.organization_id, group.id)
+    ]
+    authority.require_may_grant_each(by, ((role, scope, to_client) for role, to_client in given for scope in new))
 
 
 def _put_in(group: AccountGroup, new: list[Scope]) -> None:

@@ -8,11 +8,13 @@
 Every question here is asked after `locking.lock`, inside the transaction that acts on the answer.
 """
 
+from collections.abc import Collection, Iterable
+
 from sqlalchemy import or_, select
 
 from idp.audit.trail import Actor
 from idp.organizations import permissions
-from idp.organizations.effective import Context, Holder, effective_roles, held_permissions
+from idp.organizations.effective import Context, HeldPermission, Holder, effective_roles, held_permissions
 from idp.organizations.models import BUILT_IN, Role
 from idp.organizations.scopes import Scope
 from idp.platform import database
@@ -73,6 +75,23 @@ def require_may_grant(by: Actor, role: Role, scope: Scope, *, to_client: bool = 
         held = held_permissions(holder_of(by), scope.context)
         if permissions.lacking(allowed, held, scope.modes):
             raise MayNotGrant(f"The role {role.key} allows more than you hold here.")
+
+
+def require_may_grant_each(by: Actor, wanted: Iterable[tuple[Role, Scope, bool]]) -> None:
+    """`require_may_grant` for each of `wanted`: role, scope, whether to an API client. What is equal is asked once."""
+    if is_unlimited(by):
+        return
+    for role, scope, to_client in dict.fromkeys(wanted):
+        require_may_grant(by, role, scope, to_client=to_client)
+
+
+def require_holds(by: Actor, needed: Collection[HeldPermission], context: Context) -> None:
+    """Raise `MayNotGrant` unless `by` holds everything of `needed` in `context`, in the modes named there."""
+    if is_unlimited(by):
+        return
+    held = held_permissions(holder_of(by), context)
+    if lacking := permissions.lacking(needed, held, ("live", "sandbox")):
+        raise MayNotGrant(f"You do not hold {sorted(lacking, key=str)[0].name} there.")
 
 
 def allows(may_grant: str, key: str) -> bool:

@@ -222,10 +222,7 @@ def _require_may(wanted: Sequence[Wanted], known: dict[str, Role], by: Actor) ->
         require_assignable(known[one.role], one.scope)
         if one.expires_at is not None and one.expires_at <= clock.now():
             raise Invalid("A grant must expire in the future.", field="expires_at")
-    if authority.is_unlimited(by):
-        return
-    for key, scope, to_client in {(one.role, one.scope, one.grantee.kind == "client") for one in wanted}:
-        authority.require_may_grant(by, known[key], scope, to_client=to_client)
+    authority.require_may_grant_each(by, ((known[one.role], one.scope, one.grantee.kind == "client") for one in wanted))
 
 
 def _make(wanted: Sequence[Wanted], known: dict[str, Role], owners: dict[str, str], *, by: Actor, source: str) -> int:

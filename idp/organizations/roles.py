@@ -12,7 +12,7 @@ from idp.audit.trail import SYSTEM, Actor
 from idp.clients.declaration import RoleFile
 from idp.feed import losses
 from idp.organizations import authority, gains, grants, invitations, locking, names, permissions
-from idp.organizations.effective import Context, HeldPermission, held_permissions
+from idp.organizations.effective import Context, HeldPermission
 from idp.organizations.models import BUILT_IN, Role, RoleGrant, RolePermission
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database
@@ -92,12 +92,16 @@ def start_built_in(declared: RoleFile) -> None:
     rows = {role.key: role for role in database.session().scalars(select(Role).where(Role.owner == BUILT_IN))}
     for wanted in declared.roles:
         row = rows.get(wanted.key)
+        before = _said_built_in(row) if row else None
         if row is None:
-            row = Role(id=f"role_{wanted.key}", owner=BUILT_IN, key=wanted.key, name="")
+            row = Role(id=f"role_{wanted.key}", owner=BUILT_IN, key=wanted.key)
             database.session().add(row)
-            trail.record("role.created", by=SYSTEM, subject=row.id, after=wanted.key)
-        row.name = wanted.key.replace("_", " ").capitalize()
-        row.may_grant, row.demands, row.sensitive = wanted.may_grant, wanted.demands, int(wanted.sensitive)
+        row.name, row.may_grant = wanted.name, wanted.may_grant
+        row.demands, row.sensitive = wanted.demands, int(wanted.sensitive)
+        after = _said_built_in(row)
+        if before != after:
+            event = "role.changed" if before else "role.created"
+            trail.record(event, by=SYSTEM, subject=row.id, before=before, after=after)
 
 
 def create(organization_id: str, wanted: RoleSettings, *, by: Actor, id: str = "") -> Role:
@@ -243,11 +247,7 @@ def _require_may_allow(organization_id: str, added: Collection[Permitted], by: A
     for one in sorted(added):
         if not any(meant.name == one.name and one.audience in ("", meant.audience) for meant in needed):
             raise Invalid(f"No API declares the permission {one.name!r}.", field="permissions")
-    if authority.is_unlimited(by):
-        return
-    held = held_permissions(authority.holder_of(by), Context(organization_id))
-    if lacking := permissions.lacking(needed, held, ("live", "sandbox")):
-        raise authority.MayNotGrant(f"You do not hold {sorted(lacking, key=str)[0].name} on the organization.")
+    authority.require_holds(by, needed, Context(organization_id))
 
 
 def _meant_by(listed: Collection[Permitted]) -> frozenset[HeldPermission]:
@@ -263,8 +263,6 @@ def _meant_by(listed: Collection[Permitted]) -> frozenset[HeldPermission]:
 
 def _require_no_gain(role: Role, added: Collection[Permitted], by: Actor) -> None:
     """Who holds the role may add what their other roles give them without end; else they would keep what runs out."""
-    if authority.is_unlimited(by):
-        return
     has = gains.possessions(authority.holder_of(by), role.owner, clock.now())
     if role.key not in {key for key, _ in has}:
         return
@@ -280,8 +278,8 @@ def _require_no_gain(role: Role, added: Collection[Permitted], by: Actor) -> Non
 
 def _require_may_give_all(role: Role, by: Actor) -> None:
     reached = {(grants.scope_of(one), one.client_id is not None) for one in _grants_of(role)}
-    for scope, to_client in reached | {(Scope(role.owner), False)}:
-        authority.require_may_grant(by, role, scope, to_client=to_client)
+    reached.add((Scope(role.owner), False))
+    authority.require_may_grant_each(by, ((role, scope, to_client) for scope, to_client in reached))
 
 
 def _grants_of(role: Role) -> list[RoleGrant]:
@@ -304,6 +302,16 @@ def _require_room(organization_id: str, key: str) -> None:
 def _said(wanted: RoleSettings) -> dict[str, object]:
     said = {name: value for name, value in asdict(wanted).items() if name != "permissions"}
     return said | {"permissions": [asdict(one) for one in sorted(wanted.permissions)]}
+
+
+def _said_built_in(role: Role) -> dict[str, object]:
+    return {
+        "key": role.key,
+        "name": role.name,
+        "may_grant": role.may_grant,
+        "demands": role.demands,
+        "sensitive": bool(role.sensitive),
+    }
 
 
 def _plain(name: str) -> str:

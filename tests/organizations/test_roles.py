@@ -1,5 +1,8 @@
 """Roles: the built-in ones as rows, and what organizations make themselves."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -44,7 +47,7 @@ from tests.organizations.actors import (
     state,
     to,
 )
-from tests.traces import OPERATOR, events, losses
+from tests.traces import OPERATOR, entries, events, losses
 
 PAYMENTS, LEDGER = "https://payments.example.com", "https://ledger.example.com"
 
@@ -70,6 +73,19 @@ def test_the_built_in_roles_are_those_of_the_data_file_and_starting_again_change
     assert (rows["admin"].may_grant, rows["admin"].sensitive) == ("any -super_admin", 1)
     assert (rows["transfer_analyst"].demands, rows["view_only"].may_grant) == ("aal2", "none")
     assert rows["iam_admin"].id == "role_iam_admin"
+
+
+def test_a_release_that_changes_a_built_in_role_says_so_in_the_trail(acme: Flask) -> None:
+    shipped = declaration.shipped()
+    changed = [replace(one, may_grant="none") if one.key == "iam_admin" else one for one in shipped.roles]
+    for _ in range(2):
+        with database.writing():
+            roles.start_built_in(replace(shipped, roles=tuple(changed)))
+    [made, said] = entries("role_iam_admin")
+    assert (made.event, said.event, said.actor_kind) == ("role.created", "role.changed", "system")
+    assert json.loads(made.after_json or "")["may_grant"] == json.loads(said.before_json or "")["may_grant"] != "none"
+    assert json.loads(said.after_json or "")["may_grant"] == "none"
+    assert events("role_admin") == ["role.created"]
 
 
 def test_a_built_in_role_allows_what_the_issuers_api_declares_in_each_mode(acme: Flask) -> None:
