@@ -31,7 +31,8 @@ def lock(*organization_ids: str) -> None:
 
 def holds(*organization_ids: str) -> bool:
     """Whether this transaction has the turn of all of these organizations."""
-    return set(organization_ids) <= database.session().info.get(_HELD, set())
+    held: set[str] = database.session().info.get(_HELD, set())
+    return held.issuperset(organization_ids)
 
 
 def lock_open(*organization_ids: str) -> None:

@@ -141,7 +141,7 @@ class Worlds(RuleBasedStateMachine):
 
     # Acts
 
-    def act(self, by: int | str, real: Callable[[Actor], Any], model: Callable[[Any], None]) -> None:
+    def act(self, by: int | str, real: Callable[[Actor], Any], model: Callable[[Any], object]) -> None:
         """Try `real`; if it was allowed, let `model` happen too. Whoever acted may hold nothing that they lacked."""
         self.watch.shift(STEP / clock.SECOND)
         actor = SYSTEM if by == "operator" else Actor("user", self.users[int(by)])

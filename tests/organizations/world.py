@@ -1,8 +1,9 @@
 """A plain model of who may what: sets in memory, read off the rules of the domain, sharing no code with the rooms."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-MAY_GRANT = {
+MAY_GRANT: dict[str, Callable[[str], bool]] = {
     "super_admin": lambda key: True,
     "admin": lambda key: key != "super_admin",
     "iam_admin": lambda key: key not in ("super_admin", "admin"),
