@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from flask import Flask
+
+from idp.platform.settings import Settings, configure
 from idp.platform.web_server import Tls
 
 Script = Callable[[socket.socket], None]
@@ -82,3 +85,9 @@ def _serve(connection: socket.socket, found: Remote, context: ssl.SSLContext | N
                 head += piece
             found.requests.append(head)
             found.script(secured)
+
+
+def allow(app: Flask, found: Remote) -> None:
+    """Let requests of `app` reach the server, as its operator may (`IDP_OUTBOUND_ALLOW`)."""
+    known: Settings = app.extensions["canopy_settings"]
+    configure(app, known.model_copy(update={"outbound_allow": (*known.outbound_allow, f"localhost:{found.port}")}))

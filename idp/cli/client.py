@@ -8,7 +8,7 @@ import click
 from idp.cli import naming
 from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
-from idp.clients import clients, metadata, secrets
+from idp.clients import clients, metadata, secrets, sectors
 from idp.clients.clients import KINDS, ClientContext, ClientSettings
 from idp.clients.models import OPERATOR, Client
 from idp.organizations import scopes
@@ -55,16 +55,16 @@ def create(
     """Register a client. Its secret, if it uses one, is printed this once; a client that is so already stays."""
     given = from_stdin("a secret") if secret_stdin else ""
     by = operator()
+    named = _named(said, name, redirect_uris)
+    seen = sectors.look(named) if _known(client_id) is None else {}
     with database.writing():
         owner = scopes.organization_named(organization) if organization else OPERATOR
-        named = _metadata(said) | ({"client_name": name} if name else {})
-        named |= {"redirect_uris": list(redirect_uris)} if redirect_uris else {}
         wanted = ClientSettings(named, _context_named(context or "none"), _offered(enabled_for), first_party)
         known = _known(client_id)
         if known is not None:
             _require_same(known, owner, wanted)
             return view(known)
-        made = clients.create(wanted, by=by, owner=owner, id=client_id)
+        made = clients.create(wanted, by=by, owner=owner, id=client_id, sectors=seen)
         secret = secrets.add(made, by=by, given=given).secret if _uses_secret(made) else None
     return view(made) | ({"client_secret": secret} if secret and not given else {})
 
@@ -109,18 +109,19 @@ def update(
     first_party: bool | None,
 ) -> Json:
     """Change what is named and nothing else; --redirect-uri and --enabled-for replace the whole list."""
+    named = _named(said, name, redirect_uris)
+    was = clients.settings_of(clients.named(client_id)).metadata
+    seen = sectors.look(_changed(was, named, unset), was)
     with database.writing():
         changed = clients.named(client_id)
         before = clients.settings_of(changed)
-        named = {**before.metadata, **_metadata(said)} | ({"client_name": name} if name else {})
-        named |= {"redirect_uris": list(redirect_uris)} if redirect_uris else {}
         wanted = ClientSettings(
-            {one: value for one, value in named.items() if one not in unset},
+            _changed(before.metadata, named, unset),
             _context_named(context) if context else before.context,
             _offered(enabled_for) if enabled_for else before.enabled_for,
             before.first_party if first_party is None else first_party,
         )
-        clients.reconfigure(changed, wanted, by=operator())
+        clients.reconfigure(changed, wanted, by=operator(), sectors=seen)
     return view(changed)
 
 
@@ -233,8 +234,17 @@ def _offered(names: Sequence[str]) -> frozenset[str] | None:
     return frozenset(scopes.organization_named(name) for name in names)
 
 
-def _metadata(said: Sequence[str]) -> dict[str, metadata.Json]:
-    return {name: _value(value) for name, value in naming.pairs("--set", said)}
+def _named(said: Sequence[str], name: str, redirect_uris: Sequence[str]) -> dict[str, metadata.Json]:
+    """The metadata that was named, by options of its own or by `--set`."""
+    named = {one: _value(value) for one, value in naming.pairs("--set", said)}
+    named |= {"client_name": name} if name else {}
+    return named | ({"redirect_uris": list(redirect_uris)} if redirect_uris else {})
+
+
+def _changed(
+    before: metadata.Metadata, named: dict[str, metadata.Json], unset: Sequence[str]
+) -> dict[str, metadata.Json]:
+    return {one: value for one, value in {**before, **named}.items() if one not in unset}
 
 
 def _value(text: str) -> metadata.Json:

@@ -7,6 +7,7 @@ for; an organization's own are usable there alone.
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 
 from sqlalchemy import select
 
@@ -15,6 +16,7 @@ from idp.audit.trail import Actor
 from idp.clients import metadata, origins
 from idp.clients.metadata import InvalidMetadata, Json, Metadata
 from idp.clients.models import OPERATOR, Client, ClientDisablement, ClientSecret, ClientSwitch
+from idp.clients.sectors import Sectors, require_listed, require_plausible
 from idp.feed import losses
 from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict, Invalid, NotFound
@@ -22,6 +24,9 @@ from idp.platform.errors import Conflict, Invalid, NotFound
 FIXED = "fixed"
 KINDS = ("none", "organization", "account", "any", FIXED)
 """What the tokens of a client may speak for; `fixed`: one organization, or one account of it, that is named."""
+
+NOWHERE: Sectors = MappingProxyType({})
+"""For clients without a sector, or with one that does not change."""
 
 _SPOKEN_FOR = ("usr", "mem", "team")
 """Prefixes of ids that stand where a client's may: as the `sub` of a token, or as the grantee of a role."""
@@ -48,12 +53,17 @@ class ClientSettings:
     first_party: bool = False
 
 
-def create(wanted: ClientSettings, *, by: Actor, owner: str = OPERATOR, id: str = "") -> Client:
+def create(
+    wanted: ClientSettings, *, by: Actor, owner: str = OPERATOR, id: str = "", sectors: Sectors = NOWHERE
+) -> Client:
     """Register a client of `owner` (an organization's id, or `OPERATOR`). `id` brings a client id along.
+
+    `sectors`: what `sectors.look` saw, for a client with `sector_identifier_uri`.
 
     Raises `Invalid` (`InvalidMetadata`, `InvalidRedirectUri`), and `Conflict` when the id is or was taken.
     """
     registered = _checked(wanted, owner)
+    require_listed(registered, {}, sectors)
     taken = Conflict(f"there is or was a client with the id {id}")
     if id and database.session().get(Client, id) is not None:
         raise taken
@@ -74,7 +84,7 @@ def settings_of(client: Client) -> ClientSettings:
     return ClientSettings(metadata.load(client.metadata_json), context, enabled_for, bool(client.first_party))
 
 
-def reconfigure(client: Client, wanted: ClientSettings, *, by: Actor) -> bool:
+def reconfigure(client: Client, wanted: ClientSettings, *, by: Actor, sectors: Sectors = NOWHERE) -> bool:
     """Let the client be what `wanted` says; every rule of `create` applies to the whole. Returns whether it changed.
 
     Where it is enabled no longer, its tokens are superseded. Raises as `create` does.
@@ -82,6 +92,7 @@ def reconfigure(client: Client, wanted: ClientSettings, *, by: Actor) -> bool:
     registered = _checked(wanted, client.owner)
     client = _lock(client)
     before, told = settings_of(client), _told(client)
+    require_listed(registered, before.metadata, sectors)
     _write(client, registered, wanted)
     _let_scripts_call(client, registered)
     _offer(client, wanted.enabled_for)
@@ -212,6 +223,11 @@ def _context_is_one(wanted: ClientSettings, registered: Metadata, owner: str) ->
         raise Invalid("a fixed context names an organization and perhaps an account, no other does", field="context")
 
 
+def _addresses_are_of_the_public_network(wanted: ClientSettings, registered: Metadata, owner: str) -> None:
+    """SSR-01: at save as far as the spelling tells, and again at every use."""
+    require_plausible(registered)
+
+
 _Rule = Callable[[ClientSettings, Metadata, str], None]
 _RULES: tuple[_Rule, ...] = (
     _first_party_is_the_operators_word,
@@ -219,6 +235,7 @@ _RULES: tuple[_Rule, ...] = (
     _consent_is_skipped_by_first_parties,
     _own_clients_are_usable_at_home,
     _context_is_one,
+    _addresses_are_of_the_public_network,
 )
 
 

@@ -7,6 +7,7 @@ and 9396; and ours. A name that is not here is refused, and so is a value that t
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -46,6 +47,7 @@ CERTIFICATE_NAMES: Final = (
 """What names the certificate of `tls_client_auth`; exactly one of them (RFC 8705 §2.1.2)."""
 
 _LONGEST: Final = 2_000
+_LONGEST_NAME: Final = 120
 _MOST: Final = 100
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
@@ -64,6 +66,8 @@ def parse(given: Metadata) -> dict[str, Json]:
 
     Every name is checked for itself, then the whole for what fits together.
     """
+    if len(given) > _MOST:
+        raise InvalidMetadata(f"a client has at most {_MOST} names of metadata")
     kept = {name: _check_of(name)(name, given[name]) for name in sorted(given) if given[name] not in (None, "")}
     for rule in RULES:
         rule(with_defaults(kept))
@@ -119,6 +123,21 @@ def _text(name: str, value: Json) -> str:
     return value.strip()
 
 
+def _name(name: str, value: Json) -> str:
+    """DCR-04: what people read where they are asked to agree, short and not disguised as another name."""
+    text = _text(name, value)
+    if len(text) > _LONGEST_NAME:
+        raise _refuse(name, f"must have at most {_LONGEST_NAME} characters")
+    if any(len(_scripts_of(word)) > 1 for word in text.split()):
+        raise _refuse(name, "must not mix letters that look alike within one word: Latin, Greek, Cyrillic")
+    return text
+
+
+def _scripts_of(word: str) -> set[str]:
+    """Which of the scripts whose letters look alike occur in `word`."""
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in word} & {"LATIN", "GREEK", "CYRILLIC"}
+
+
 def _flag(name: str, value: Json) -> bool:
     if not isinstance(value, bool):
         raise _refuse(name, "must be true or false")
@@ -164,10 +183,18 @@ def _redirect(name: str, value: Json) -> str:
 
 
 def _web_address(name: str, value: Json) -> str:
-    """DCR-04: https; http only on the developer's own machine."""
+    """https; http only on the developer's own machine."""
     if not isinstance(value, str) or not redirect_uris.is_web_address(value):
         raise _refuse(name, "must be an https address (http on a loopback host) without fragment and user name")
     return value
+
+
+def _link(name: str, value: Json) -> str:
+    """DCR-04: https; people follow it from our pages."""
+    address = _web_address(name, value)
+    if not address.startswith("https://"):
+        raise _refuse(name, "must be an https address without fragment and user name")
+    return address
 
 
 def _origin(name: str, value: Json) -> str:
@@ -212,11 +239,11 @@ _NAMES: Final[Mapping[str, Check]] = {
     "token_endpoint_auth_method": _one_of(*AUTH_METHODS),
     "grant_types": _list_of(_one_of(*GRANT_TYPES)),
     "response_types": _list_of(_one_of("code")),
-    "client_name": _text,
-    "client_uri": _web_address,
-    "logo_uri": _web_address,
-    "tos_uri": _web_address,
-    "policy_uri": _web_address,
+    "client_name": _name,
+    "client_uri": _link,
+    "logo_uri": _link,
+    "tos_uri": _link,
+    "policy_uri": _link,
     "scope": _scope,
     "contacts": _STRINGS,
     "jwks_uri": _web_address,

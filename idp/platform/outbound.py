@@ -85,12 +85,23 @@ def get(url: str, *, accept: tuple[str, ...]) -> bytes:
             target = _taken_apart(url)
             return _exchange(target, _open(target, _checked_addresses(target)), accept)
     except (_Fault, OSError, HTTPException, ValueError, zlib.error, urllib3.exceptions.HTTPError) as error:
-        log.warning("outgoing request failed", url=url[:_LONGEST], reason=f"{type(error).__name__}: {error}")
-        raise OutboundFailed from None
+        raise _failed(url, error) from None
+
+
+def require_plausible(url: str) -> None:
+    """Refuse an address that we would not go to, as far as its spelling tells: no name is looked up.
+
+    Raises `OutboundFailed`.
+    """
+    try:
+        target = _taken_apart(url)
+        _require_all_allowed(target, _spelled(target))
+    except _Fault as error:
+        raise _failed(url, error) from None
 
 
 def require_reachable(url: str) -> None:
-    """Refuse an address that we would not go to, as far as it can be known without connecting: for forms and files.
+    """Refuse an address that we would not go to, as far as can be known without connecting: for what is registered.
 
     A name that has no address yet is let through: whether it has good ones is looked at again when it is used. Not
     inside `database.writing()`. Raises `OutboundFailed`.
@@ -103,8 +114,13 @@ def require_reachable(url: str) -> None:
     except (OSError, UnicodeError):
         return
     except _Fault as error:
-        log.warning("address refused", url=url[:_LONGEST], reason=str(error))
-        raise OutboundFailed from None
+        raise _failed(url, error) from None
+
+
+def _failed(url: str, error: Exception) -> OutboundFailed:
+    """What the caller is told, once the operator's log has the reason (SSR-04)."""
+    log.warning("outgoing request failed", url=url[:_LONGEST], reason=f"{type(error).__name__}: {error}")
+    return OutboundFailed()
 
 
 _busy = threading.BoundedSemaphore(AT_ONCE)
@@ -144,6 +160,13 @@ def _literal(host: str) -> Address:
         raise _Fault("neither a name nor an address in its usual spelling") from None
 
 
+def _spelled(target: _Target) -> tuple[Address, ...]:
+    """The address that needs no looking up (RFC 6761 §6.3 for `localhost`), if it is one."""
+    if target.host == "localhost" or target.host.endswith(".localhost"):
+        return (ipaddress.IPv4Address("127.0.0.1"),)
+    return () if target.address is None else (target.address,)
+
+
 def _checked_addresses(target: _Target) -> tuple[Address, ...]:
     addresses = _addresses(target)
     _require_all_allowed(target, addresses)
@@ -156,7 +179,7 @@ def _require_all_allowed(target: _Target, addresses: tuple[Address, ...]) -> Non
     for address in addresses:
         if not (own or is_public(address) or (settings().development and address.is_loopback)):
             raise _Fault(f"{address} is not a public address")
-    loops = all(address.is_loopback for address in addresses)
+    loops = bool(addresses) and all(address.is_loopback for address in addresses)
     if not target.secure and not (loops and (own or settings().development)):
         raise _Fault("plain http goes to loopback alone, under development rules or where IDP_OUTBOUND_ALLOW names it")
 

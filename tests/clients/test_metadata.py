@@ -70,13 +70,6 @@ def test_defaults_are_those_of_the_specifications_and_are_not_stored() -> None:
         ("software_statement", "eyJ"),
         ("scope#de", "openid"),
         ("client_name#not a tag", "x"),
-        ("client_name", 7),
-        ("client_name", "a\u202eb"),
-        ("client_name", "a\nb"),
-        ("client_name", "x" * 2001),
-        ("client_uri", "javascript:alert(1)"),
-        ("logo_uri", "http://shop.example.com/logo.png"),
-        ("policy_uri", "https://user@shop.example.com"),
         ("contacts", "dev@shop.example.com"),
         ("contacts", ["x"] * 101),
         ("scope", "two  spaces"),
@@ -107,6 +100,85 @@ def test_what_is_unknown_or_cannot_be_acted_upon_is_refused_by_name(name: str, v
     assert refused({**SHOP, name: value}) == name
 
 
+@pytest.mark.rule("DCR-04")
+@pytest.mark.parametrize("name", ["client_name", "client_name#ar", "contacts", "software_id"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        7,
+        True,
+        ["x"],
+        {"x": "y"},
+        " ",
+        "a\u202eb",
+        "\u2066a",
+        "a\u200bb",
+        "a\nb",
+        "a\0b",
+        "a\x7fb",
+        "\ud800",
+        "x" * 10**6,
+    ],
+    ids=ascii,
+)
+def test_what_people_read_of_a_client_is_short_visible_text(name: str, value: Json) -> None:
+    assert refused({**SHOP, name: [value] if name == "contacts" else value}) == name
+
+
+@pytest.mark.rule("DCR-04")
+@pytest.mark.parametrize(
+    "name", ["x" * 121, "C\u0430nopy", "P\u0430y\u0440al sign-in", "\u039fkta", "Shop \u0441omplete"]
+)
+def test_a_name_is_not_long_and_not_disguised_as_another(name: str) -> None:
+    assert refused({**SHOP, "client_name": name}) == "client_name"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x" * 120,
+        "<b>Shop</b> & Söhne",
+        "Магазин Shop",
+        "Ωmega".replace("mega", "μέγα"),
+        "متجر أكمي",
+        "アクメ・ショップ",
+        "Naïve №1",
+    ],
+)
+def test_names_of_every_script_are_kept_as_they_are(name: str) -> None:
+    assert metadata.parse({**SHOP, "client_name": name})["client_name"] == name
+
+
+@pytest.mark.rule("DCR-04")
+@pytest.mark.parametrize("name", ["logo_uri", "policy_uri", "tos_uri", "client_uri", "logo_uri#de"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "http://shop.example.com/x",
+        "http://localhost/x",
+        "https://user@shop.example.com",
+        "https://shop.example.com/#x",
+        "https://shop.example.com/\u202e",
+        "https://shop.example.com/ x",
+        "https://shop.example.com/" + "x" * 10**6,
+        "//shop.example.com",
+        7,
+        ["https://shop.example.com"],
+    ],
+    ids=ascii,
+)
+def test_links_of_a_client_are_https(name: str, value: Json) -> None:
+    assert refused({**SHOP, name: value}) == name
+
+
+@pytest.mark.rule("DCR-04")
+def test_there_are_not_more_names_than_anybody_reads() -> None:
+    many: dict[str, Json] = {f"client_name#x{n:03}": "Shop" for n in range(200)}
+    assert refused({**SHOP, **many}) == ""
+
+
 @pytest.mark.rule("AUZ-06")
 @pytest.mark.parametrize("name", ["redirect_uris", "post_logout_redirect_uris"])
 def test_one_wrong_address_refuses_the_whole_registration(name: str) -> None:
@@ -114,6 +186,7 @@ def test_one_wrong_address_refuses_the_whole_registration(name: str) -> None:
     assert refused({**SHOP, name: [CB, ["nested"]]}) == name
 
 
+@pytest.mark.rule("DCR-05")
 @pytest.mark.parametrize(
     ("given", "name"),
     [
@@ -149,6 +222,7 @@ def test_what_does_not_fit_together_is_refused(given: dict[str, Json], name: str
     assert refused(given) == name
 
 
+@pytest.mark.rule("DCR-05")
 @pytest.mark.parametrize(
     "jwks",
     [
@@ -160,6 +234,10 @@ def test_what_does_not_fit_together_is_refused(given: dict[str, Json], name: str
         {"keys": [{"kty": "oct"}]},
         {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]},
         {"keys": [{"kty": "RSA", "n": 7, "e": "AQAB"}]},
+        {"keys": [{"kty": "RSA", "n": "AQ" * 2000, "e": "AQAB"}]},
+        {"keys": [{"kty": "RSA", "n": "AQ" * 200, "e": "AQ" * 40}]},
+        {"keys": [{**PUBLIC["keys"][0], "k": "AA"}]},
+        {"keys": PUBLIC["keys"] * 101},
         {"keys": [{"kty": "planet"}]},
         {"keys": ["key"]},
         {"keys": []},

@@ -384,25 +384,12 @@ def _cleaned_up() -> int:
 
 
 @pytest.fixture
-def server(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+def server(app: Flask) -> Iterator[Remote]:
     """The server of a client, with its keys, on loopback, which the settings of this test allow."""
     with remote.remote(answer(_key_set(public()), media_type="application/jwk-set+json")) as found:
-        _allow(app, found)
-        register(jwks_uri=f"https://localhost:{found.port}/keys")
-        monkeypatch.setattr(
-            key_sets.outbound, "get", _through_http(key_sets.outbound.get)
-        )  # the address registered is https
+        remote.allow(app, found)
+        register(jwks_uri=found.url("/keys"))
         yield found
-
-
-def _allow(app: Flask, found: Remote) -> None:
-    app.extensions["canopy_settings"] = app.extensions["canopy_settings"].model_copy(
-        update={"outbound_allow": (f"localhost:{found.port}",)}
-    )
-
-
-def _through_http(get: Any) -> Any:
-    return lambda url, *, accept: get(url.replace("https://localhost", "http://localhost"), accept=accept)
 
 
 def _key_set(*keys: Json) -> bytes:
@@ -501,7 +488,7 @@ def test_a_new_address_of_the_keys_ends_the_copy_from_the_old_one(app: Flask, se
     authenticate(call(signed()))
     with database.writing():
         client = clients.named("shop")
-        wanted = {**clients.settings_of(client).metadata, "jwks_uri": f"https://localhost:{server.port}/new"}
+        wanted = {**clients.settings_of(client).metadata, "jwks_uri": server.url("/new")}
         clients.reconfigure(client, ClientSettings(wanted), by=OPERATOR)
     server.script = answer(_key_set(public("RS256")))
     no(call(signed()))

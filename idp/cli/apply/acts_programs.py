@@ -19,10 +19,12 @@ def act(hands: Hands, step: Step) -> None:
             apis.withdraw(apis.find(step.subject.id), by=by)
         case steps.CreateClient():
             owner = hands.id(step.owner) if step.owner else OPERATOR
-            created = clients.create(_settings(hands, step.wanted), by=by, owner=owner, id=step.subject.name)
+            wanted = _settings(hands, step.wanted)
+            created = clients.create(wanted, by=by, owner=owner, id=step.subject.name, sectors=hands.sectors)
             hands.made(step.subject, created.id)
         case steps.ChangeClient():
-            clients.reconfigure(clients.named(step.subject.id), _settings(hands, step.wanted), by=by)
+            client = clients.named(step.subject.id)
+            clients.reconfigure(client, _settings(hands, step.wanted), by=by, sectors=hands.sectors)
         case steps.AddSecret():
             _add_secret(hands, step)
         case steps.SwitchClient():

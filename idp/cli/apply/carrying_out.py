@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from idp.audit import trail
@@ -12,6 +14,8 @@ from idp.cli.apply.hands import Hands
 from idp.cli.apply.places import Fault, FileRefused
 from idp.cli.apply.plan import Plan
 from idp.cli.apply.steps import Step
+from idp.clients import sectors
+from idp.clients.sectors import Sectors
 from idp.organizations.models import (
     Account,
     GroupAccount,
@@ -62,12 +66,30 @@ _WRITES: Mapping[type[Step], tuple[type[Model], ...]] = {
 """Tables that grow by steps that come in thousands, and are asked by those that follow."""
 
 
-def carry_out(plan: Plan, *, file: str, by: Actor, told: Callable[[int, int], None]) -> None:
+def look(plan: Plan, *, file: str) -> Sectors:
+    """What lies elsewhere about the clients that will be made or changed. Not inside `database.writing()`.
+
+    Raises `FileRefused` as `carry_out` does.
+    """
+    seen: dict[str, frozenset[str]] = {}
+    for step in plan.steps:
+        if isinstance(step, steps.CreateClient | steps.ChangeClient):
+            before = plan.outlook.present.clients.get(step.subject.name)
+            with _refused_at(step, file):
+                seen |= sectors.look(step.wanted.metadata, before.settings.metadata if before else {})
+    return seen
+
+
+def carry_out(
+    plan: Plan, *, file: str, by: Actor, told: Callable[[int, int], None], seen: Sectors = MappingProxyType({})
+) -> None:
     """Do every step; `told` how many are done, of how many. Called inside `database.writing()`.
+
+    `seen`: what `look` saw.
 
     Raises `FileRefused`, naming the place in `file`, when a rule refuses: then nothing may stay.
     """
-    hands, done = Hands(by), 0
+    hands, done = Hands(by, seen), 0
     with trail.together():
         for kind, same in groupby(plan.steps, key=type):
             grown, analyzed = 0, database.CHUNK
@@ -95,13 +117,20 @@ def _batches(kind: type[Step], same: Sequence[Step]) -> Iterator[Sequence[Step]]
 
 def _do(hands: Hands, kind: type[Step], some: Sequence[Step], file: str) -> None:
     first = some[0]
-    try:
+    with _refused_at(first, file):
         if kind in _MANY:
             _MANY[kind][1](hands, some)
         else:
             _ONE[first.ACT.partition(".")[0]](hands, first)
+
+
+@contextmanager
+def _refused_at(step: Step, file: str) -> Iterator[None]:
+    """What a rule refuses is told with the place in the file that asked for it."""
+    try:
+        yield
     except Unavailable:
         raise
     except Refusal as refusal:
-        said = f"cannot {first.words()}: {refusal.message}"
-        raise FileRefused(file, [Fault(first.place.line, first.place.path, said)]) from None
+        said = f"cannot {step.words()}: {refusal.message}"
+        raise FileRefused(file, [Fault(step.place.line, step.place.path, said)]) from None

@@ -21,6 +21,7 @@ from idp.cli.apply.present import Present
 from idp.cli.apply.wanted import WantedFile
 from idp.cli.door import Command, operator
 from idp.cli.output import Worded
+from idp.clients.sectors import Sectors
 from idp.credentials import passwords as credentials
 from idp.organizations import locking
 from idp.platform import database
@@ -64,10 +65,11 @@ def run(wanted: WantedFile, by: Actor | None = None) -> Plan:
     drawn = plan.draw(wanted, now, known)
     if not drawn.steps:
         return drawn
+    seen = carrying_out.look(drawn, file=wanted.name)
     with database.writing():
         again = _look_again(wanted)
         drawn = drawn if again == now else plan.draw(wanted, again, known)
-        _write(wanted, drawn, by)
+        _write(wanted, drawn, seen, by)
     return drawn
 
 
@@ -80,9 +82,9 @@ def _look_again(wanted: WantedFile) -> Present:
     return present.read(asked)
 
 
-def _write(wanted: WantedFile, drawn: Plan, by: Actor) -> None:
+def _write(wanted: WantedFile, drawn: Plan, seen: Sectors, by: Actor) -> None:
     with _taken_is_changed(), output.progress(f"Applying {wanted.name}") as told:
-        carrying_out.carry_out(drawn, file=wanted.name, by=by, told=told)
+        carrying_out.carry_out(drawn, file=wanted.name, by=by, told=told, seen=seen)
     after = {"file": wanted.name, "sha256": wanted.digest, "changes": drawn.counts()}
     trail.record("apply.applied", by=by, subject=wanted.name, after=after)
 

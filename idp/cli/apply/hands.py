@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from idp.audit.trail import Actor
 from idp.cli.apply.steps import Ref
+from idp.clients.sectors import Sectors
 from idp.organizations import scopes
 from idp.organizations.scopes import Scope
 from idp.users import users
@@ -11,10 +12,11 @@ from idp.users.models import User
 
 
 class Hands:
-    """Who acts, and the ids of what has been made so far."""
+    """Who acts, what was seen elsewhere before, and the ids of what has been made so far."""
 
-    def __init__(self, by: Actor) -> None:
+    def __init__(self, by: Actor, sectors: Sectors) -> None:
         self.by = by
+        self.sectors = sectors
         self._made: dict[Ref, str] = {}
         self._members: dict[tuple[str, str], str] = {}
 
