@@ -45,11 +45,13 @@ def ask(service: Service, form: dict[str, str]) -> Answer:
 
 
 def crowd(service: Service, form: dict[str, str]) -> list[Answer]:
-    """What was answered to as many of the same request at once; nothing but 200 and `invalid_grant`."""
+    """What was granted to as many of the same request at once; the others got `invalid_grant`, or are to come back."""
     with ThreadPoolExecutor(CROWD) as many:
         answers = list(many.map(lambda _: ask(service, form), range(CROWD)))
-    assert {answer.status for answer in answers} <= {200, 400}, Counter(answer.status for answer in answers)
-    assert {answer.json["error"] for answer in answers if answer.status == 400} <= {"invalid_grant"}
+    told = Counter(answer.status for answer in answers)
+    assert told.keys() <= {200, 400, 503}, told
+    assert told[400] > CROWD / 2
+    assert {answer.json["error"] for answer in answers if answer.status == 400} == {"invalid_grant"}
     return [answer for answer in answers if answer.status == 200]
 
 
