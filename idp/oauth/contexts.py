@@ -17,7 +17,7 @@ from idp.clients.registered import RegisteredClient
 from idp.feed.positions import head_of_feed
 from idp.oauth.authorizations import LiveAuthorization
 from idp.oauth.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidTarget, OAuthError
-from idp.organizations import effective
+from idp.organizations import choices, effective
 from idp.organizations.conditions import CLIENT, ORGANIZATION, client_enabled, client_usable
 from idp.organizations.effective import Context, EffectiveRoles, Holder, effective_roles
 from idp.organizations.models import Placement, Slug
@@ -171,6 +171,12 @@ def enter_as_machine(client: RegisteredClient, context: Context | None) -> Enter
     if not is_usable(client, context.organization_id):
         raise InvalidTarget("the client is not enabled there", error_detail="client_not_enabled")
     raise InvalidTarget("the client holds no role there", error_detail="not_a_member")
+
+
+def possible(user_id: str, wanted: WantedContext, client: RegisteredClient) -> tuple[str, ...]:
+    """The organizations (ids) that the person may choose in: active there, the client usable, within what is wanted."""
+    mine = choices.organizations_of(user_id)
+    return tuple(one.id for one in mine if wanted.organization_id in ("", one.id) and is_usable(client, one.id))
 
 
 def is_usable(client: RegisteredClient, organization_id: str) -> bool:

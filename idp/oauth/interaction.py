@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from sqlalchemy import select
+
+from idp.clients.models import OPERATOR
 from idp.clients.registered import RegisteredClient
 from idp.login import contexts as choices
 from idp.login import identifiers
@@ -35,9 +38,9 @@ from idp.oauth.errors import (
 )
 from idp.oauth.proof_levels import Level
 from idp.organizations import policies
-from idp.organizations.choices import organizations_of
 from idp.organizations.effective import Context
-from idp.platform import clock
+from idp.organizations.models import Organization
+from idp.platform import clock, database
 from idp.platform.settings import settings
 from idp.sessions import people
 from idp.sessions.models import Browser
@@ -251,8 +254,17 @@ def demand(asked: Asked, situation: Situation, *, targets: tuple[str, ...]) -> D
         acr=asked.acr,
         login_hint=asked.request.login_hint,
         person=present.user_id if present else asked.person,
+        organizations=_hosts(asked),
         targets=targets,
     )
+
+
+def _hosts(asked: Asked) -> tuple[str, ...] | None:
+    """The organization that the request is for, where it says so, or where the client is its own."""
+    owner = "" if asked.client.owner == OPERATOR else asked.client.owner
+    named = asked.named.organization_id if asked.named else owner
+    known = database.session().scalar(select(Organization.id).where(Organization.id == named)) if named else None
+    return (known,) if known else None
 
 
 # Who
@@ -337,11 +349,7 @@ def _in_context(asked: Asked, situation: Situation, session: LiveSession) -> Sit
 
 def _choice(asked: Asked, wanted: WantedContext, session: LiveSession) -> Demand:
     """What could be chosen: where the person is active, and the client usable."""
-    possible = tuple(
-        one.id
-        for one in organizations_of(session.user_id)
-        if wanted.organization_id in ("", one.id) and contexts.is_usable(asked.client, one.id)
-    )
+    possible = contexts.possible(session.user_id, wanted, asked.client)
     return Demand(person=session.user_id, context=wanted.kind, organizations=possible, forced=True)
 
 
