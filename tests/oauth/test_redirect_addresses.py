@@ -155,7 +155,7 @@ def mutated(draw: st.DrawFn) -> str:
     return uri
 
 
-_A_PORT = re.compile(r"http://127\.0\.0\.1(:[1-9][0-9]{0,4})?/cb|http://\[::1\](:[1-9][0-9]{0,4})?/cb\?a=b", re.ASCII)
+A_PORT = re.compile(r"http://127\.0\.0\.1(:[1-9][0-9]{0,4})?/cb|http://\[::1\](:[1-9][0-9]{0,4})?/cb\?a=b", re.ASCII)
 
 
 @pytest.mark.rule("AUZ-01")
@@ -166,7 +166,7 @@ def test_no_mutation_of_an_address_is_followed(uri: str) -> None:
     assume(uri not in ALL)
     assert not redirect_addresses.is_registered(uri, client(*ALL))
     if redirect_addresses.is_registered(uri, client(*ALL, kind="native")):
-        assert _A_PORT.fullmatch(uri)
+        assert A_PORT.fullmatch(uri)
 
 
 # What policies of pages call an address
