@@ -11,7 +11,7 @@ from idp.cli.output import Json, Worded
 from idp.clients import clients
 from idp.organizations import effective, explain, scopes
 from idp.organizations.effective import Holder
-from idp.organizations.explain import Explanation
+from idp.organizations.explain import Explanation, Kind
 from idp.users import users
 
 
@@ -20,13 +20,16 @@ from idp.users import users
 @click.argument("asked", metavar="PERMISSION-OR-ROLE")
 @click.argument("scope")
 @click.option("--at", default="", metavar="TIME", help="At a moment in the past (RFC 3339) instead of now.")
-def why(who: str, asked: str, scope: str, at: str) -> Worded:
+@click.option(
+    "--as", "kind", type=click.Choice(("role", "permission")), help="Which of both it is, where one name is both."
+)
+def why(who: str, asked: str, scope: str, at: str, kind: Kind | None) -> Worded:
     """Say whether a person (or client:ID) holds a permission or role at a scope, and why.
 
     SCOPE is an id, slug, slug/account-key or slug/group:key. The status is 0 whatever the answer is.
     """
     when = effective.past(naming.instant("--at", at)) if at else None
-    answer = explain.explain(_holder(who), asked, scopes.named(scope), when)
+    answer = explain.explain(_holder(who), asked, scopes.named(scope), when, kind=kind)
     chain: list[Json] = [
         {
             "role": path.role,

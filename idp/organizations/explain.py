@@ -8,7 +8,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, exists, func, or_, select
 
@@ -40,8 +40,12 @@ from idp.organizations.models import (
 )
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database
+from idp.platform.errors import Invalid
 
 _ATTEMPTS = 3
+
+Kind: TypeAlias = Literal["role", "permission"]
+"""What a name is meant to name."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +81,30 @@ class _Disagrees(RuntimeError):
     """The chain does not lead to the verdict: something changed between two statements, or we have a bug."""
 
 
-def explain(holder: Holder, asked: str, scope: Scope, when: Moment | None = None) -> Explanation:
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for: the role with that key, or else the permission with that name."""
+
+    name: str
+    is_role: bool
+
+
+def explain(
+    holder: Holder, asked: str, scope: Scope, when: Moment | None = None, *, kind: Kind | None = None
+) -> Explanation:
     """Whether `holder` holds `asked` (a role key, or a permission of any API) at `scope`, and why.
 
-    Several statements, which on PostgreSQL see what is committed between them: then it is asked anew.
+    `kind` says which of both is meant; raises `Invalid` where the name is both and nobody says so. Several statements,
+    which on PostgreSQL see what is committed between them: then it is asked anew.
     """
+    meant = _Asked(asked, _is_role(asked, scope.organization_id, kind))
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(_Disagrees):
-            return _explain(holder, asked, scope, when or now())
-    return _explain(holder, asked, scope, when or now())
+            return _explain(holder, meant, scope, when or now())
+    return _explain(holder, meant, scope, when or now())
 
 
-def _explain(holder: Holder, asked: str, scope: Scope, moment: Moment) -> Explanation:
+def _explain(holder: Holder, asked: _Asked, scope: Scope, moment: Moment) -> Explanation:
     giving = _roles_that_give(asked, scope, moment)
     roles = frozenset(giving)
     standing = _standing(holder, scope, moment)
@@ -99,17 +115,17 @@ def _explain(holder: Holder, asked: str, scope: Scope, moment: Moment) -> Explan
     ]
     allowed = _holds(holder, asked, scope, moment)
     if allowed != any(path.counts for path in paths):
-        raise _Disagrees(f"the chain disagrees with the verdict: {asked} at {scope.id}")
-    paths = [_allowing(path, asked, giving[path.role]) for path in paths]
+        raise _Disagrees(f"the chain disagrees with the verdict: {asked.name} at {scope.id}")
+    paths = [_allowing(path, asked.name, giving[path.role]) for path in paths]
     chain = tuple(sorted(paths, key=lambda path: not path.counts))
     return Explanation(allowed, chain, _would_change(allowed, chain, standing, sorted(roles - {EVERY_MEMBER})))
 
 
-def _holds(holder: Holder, asked: str, scope: Scope, moment: Moment) -> bool:
+def _holds(holder: Holder, asked: _Asked, scope: Scope, moment: Moment) -> bool:
     held = effective_roles(holder, scope.context, moment)
-    if _is_role_key(asked, scope.organization_id):
-        return asked in held.roles
-    return asked in permissions_in(held_permissions(holder, scope.context, moment), livemode=held.livemode)
+    if asked.is_role:
+        return asked.name in held.roles
+    return asked.name in permissions_in(held_permissions(holder, scope.context, moment), livemode=held.livemode)
 
 
 def _values(holder: Holder, scope: Scope, moment: Moment) -> dict[str, str | int]:
@@ -127,17 +143,24 @@ def _values(holder: Holder, scope: Scope, moment: Moment) -> dict[str, str | int
 # Which roles would do
 
 
-def _is_role_key(asked: str, organization_id: str) -> bool:
-    known = select(Role.id).where(Role.owner.in_([BUILT_IN, organization_id]), Role.key == asked)
-    return database.session().execute(known).first() is not None
+def _is_role(asked: str, organization_id: str, kind: Kind | None) -> bool:
+    """Whether `asked` is the key of a role, there is or was; `kind` decides where it is a permission, too."""
+    if kind is not None:
+        return kind == "role"
+    is_key = exists().where(Role.owner.in_([BUILT_IN, organization_id]), Role.key == asked)
+    is_permission = exists().where(ApiPermission.name == asked)
+    key, permission = database.session().execute(select(is_key, is_permission)).one()
+    if key and permission:
+        raise Invalid(f"{asked!r} is a role and a permission: say which of both is meant.", field="kind")
+    return bool(key)
 
 
-def _roles_that_give(asked: str, scope: Scope, moment: Moment) -> dict[str, tuple[str, ...]]:
+def _roles_that_give(asked: _Asked, scope: Scope, moment: Moment) -> dict[str, tuple[str, ...]]:
     """Roles that are, or allow, what was asked, in the mode of the scope: by key, the audiences at which they do."""
-    if _is_role_key(asked, scope.organization_id):
-        return {asked: ()}
+    if asked.is_role:
+        return {asked.name: ()}
     mode = "live" if scope.livemode in (None, True) else "sandbox"
-    values = {"asked": asked, "organization_id": scope.organization_id, "at": moment.at}
+    values = {"asked": asked.name, "organization_id": scope.organization_id, "at": moment.at}
     found: dict[str, set[str]] = defaultdict(set)
     for key, audience in database.session().execute(_GIVING[mode], values):
         found[key].add(audience)

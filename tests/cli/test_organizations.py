@@ -259,6 +259,7 @@ def test_why_prints_the_chain_and_what_would_change_it(idp: Idp, northwind: str)
     assert no["allowed"] is False
     assert no["would_change"]
     assert idp("why", "olivia", "super_admin", "northwind").json["allowed"] is True
+    assert idp("why", "olivia", "super_admin", "northwind", "--as", "permission").json["allowed"] is False
     words = idp("why", "ben", "payments.write", "northwind", as_json=False).stdout
     assert words.startswith("Yes: payments.write at northwind")
     assert made["id"] in words

@@ -30,6 +30,7 @@ from idp.organizations.memberships import NewMember
 from idp.organizations.policies import PolicySettings
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database
+from idp.platform.errors import Invalid
 from idp.platform.settings import settings
 from idp.users import lifecycle, users
 from tests.organizations.actors import (
@@ -282,6 +283,16 @@ def test_a_permission_is_told_with_the_apis_that_the_role_allows_it_at(acme: Fla
     assert the_one(why(ADAM, "refunds.write")).links[0] == Link("permission", True, at_both)
     at_one = f"The role view_only allows refunds.write at {audience}"
     assert the_one(why(VERA, "refunds.write")).links[0] == Link("permission", True, at_one)
+
+
+def test_a_permission_that_is_named_like_a_role_is_told_apart_from_it(acme: Flask) -> None:
+    declared = ApiSettings("https://ledger.example.com", "Ledger", permissions={"developer": ("view_only",)})
+    act(apis.declare, declared)
+    with pytest.raises(Invalid, match="say which"):
+        explain(holder(DAN), "developer", at(ACME))
+    for who, holds_role, may in ((DAN, True, False), (VERA, False, True), (OLIVIA, False, True)):
+        assert explain(holder(who), "developer", at(ACME), kind="role").allowed == holds_role
+        assert explain(holder(who), "developer", at(ACME), kind="permission").allowed == may
 
 
 def test_nobody_can_hold_what_nobody_declares(acme: Flask) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from idp.clients import clients
-from idp.organizations import grants, memberships, policies, roles, teams
+from idp.organizations import account_groups, grants, memberships, ownership, policies, roles, teams
 from idp.organizations.effective import Context, Moment, effective_roles, past
 from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.models import RoleGrant
@@ -41,6 +41,7 @@ from tests.organizations.actors import (
     SAM,
     SHARED,
     US,
+    VERA,
     ZOE,
     act,
     at,
@@ -156,6 +157,25 @@ def test_a_sensitive_role_cools_off_where_the_policy_says_so(acme: Flask, watch:
     assert roles_of(NICK) == {"view_only"}
     watch.shift(1)
     assert roles_of(NICK) == {"view_only", "developer"}
+
+
+def test_what_cools_off_is_the_grant_and_nothing_that_leads_to_it(acme: Flask, watch: time_machine.Traveller) -> None:
+    act(policies.change, ACME, PolicySettings(cooling_off=3_600))
+    give(to(OPS, "developer", at(EU)), by=OLIVIA)
+    act(teams.add, ACME, OPS, ["mem_vera"])
+    act(policies.change, ACME, PolicySettings(cooling_off=0))
+    watch.shift(3_599)
+    assert roles_of(VERA, DE) == {"view_only"}
+    watch.shift(1)
+    assert roles_of(VERA, DE) == {"view_only", "developer"}
+    act(policies.change, ACME, PolicySettings(cooling_off=3_600))
+    act(teams.add, ACME, OPS, ["mem_nick"])
+    act(account_groups.add, ACME, EU, [US])
+    assert roles_of(NICK, DE) == roles_of(NICK, US) == {"developer"}
+    act(ownership.transfer, ACME, "mem_nick")
+    assert "super_admin" in roles_of(NICK)
+    give(to(OPS, "developer", at(EU), expires_at=clock.now() + clock.DAY), by=SAM)
+    assert roles_of(NICK, US) == {"super_admin"}
 
 
 def test_what_was_held_then_can_still_be_asked(acme: Flask, watch: time_machine.Traveller) -> None:
