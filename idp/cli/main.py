@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "domain": "idp.cli.domain:domain",
     "client": "idp.cli.client:client",
     "api": "idp.cli.api:api",
+    "token": "idp.cli.token:token",
     "operator": "idp.cli.operator:operator",
     "setup": "idp.cli.setup:setup",
     "session": "idp.cli.session:session",

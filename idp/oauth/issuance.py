@@ -29,6 +29,8 @@ from idp.users.claims import Json
 LONGEST: Final = 3_500
 """Bytes of the longest access token: what is put into a header has to fit into one."""
 
+_LONGEST_MESSAGE = LONGEST - 87
+"""What is signed; then a dot and the 64 bytes of an ES256 signature (RFC 7518 §3.4) in base64url."""
 _MACHINE = "c"
 _log = logging.getLogger(__name__)
 
@@ -63,18 +65,10 @@ class Issuance:
         return min(self.authorization.ends_at if self.authorization else clock.FOREVER, self.entered.ends_at)
 
 
-@dataclass(frozen=True)
-class Stated:
-    """What tokens say, unsigned. `id_token`: `None` where there is none; what binds it to others is left out of it."""
-
-    access_token: dict[str, Json]
-    id_token: dict[str, Json] | None
-
-
 def issue(issuance: Issuance) -> dict[str, Json]:
     """The answer of the token endpoint (RFC 6749 §5.1)."""
-    stated = state(issuance)
-    said = stated.access_token
+    scope, now = scopes.narrowed(issuance.scope, issuance.audience), clock.now()
+    said = access_claims(issuance, scope, now)
     access_token = _signed_within_size(said)
     answer: dict[str, Json] = {
         "access_token": access_token,
@@ -84,24 +78,17 @@ def issue(issuance: Issuance) -> dict[str, Json]:
     }
     if issuance.refresh_token:
         answer["refresh_token"] = issuance.refresh_token
-    if stated.id_token is not None:
-        answer["id_token"] = _signed_id_token(issuance, stated.id_token, access_token)
+    if issuance.authorization is not None and scopes.OPENID in scope:
+        told = id_claims(issuance, issuance.authorization, scope, now)
+        answer["id_token"] = _signed_id_token(issuance, told, access_token)
     return answer
-
-
-def state(issuance: Issuance) -> Stated:
-    """What the tokens of this issuance say."""
-    scope, now = scopes.narrowed(issuance.scope, issuance.audience), clock.now()
-    said = _access_token(issuance, scope, now)
-    if issuance.authorization is None or scopes.OPENID not in scope:
-        return Stated(said, None)
-    return Stated(said, _id_token(issuance, issuance.authorization, scope, now))
 
 
 # Access tokens (RFC 9068 §2)
 
 
-def _access_token(issuance: Issuance, scope: tuple[str, ...], now: int) -> dict[str, Json]:
+def access_claims(issuance: Issuance, scope: tuple[str, ...], now: int) -> dict[str, Json]:
+    """What the access token says, less what makes it too long (`within_size`). `scope`: narrowed to its audience."""
     return {
         "iss": settings().issuer,
         "aud": _audiences(issuance.audience, scope),
@@ -168,10 +155,13 @@ def _permissions(issuance: Issuance, roles: EffectiveRoles, scope: tuple[str, ..
 # ID tokens (OpenID Connect Core §2)
 
 
-def _id_token(
+def id_claims(
     issuance: Issuance, authorization: LiveAuthorization, scope: tuple[str, ...], now: int
 ) -> dict[str, Json]:
-    """What is told of the person comes first: nothing of it can stand in the place of what follows."""
+    """What the ID token says, less what binds it to the other tokens.
+
+    What is told of the person comes first: nothing of it can stand in the place of what follows.
+    """
     said = claims.in_id_token(authorization, issuance.client, scope, issuance.entered) | {
         "iss": settings().issuer,
         "sub": authorization.subject,
@@ -212,23 +202,40 @@ def signed_userinfo(client: RegisteredClient, said: dict[str, Json]) -> str:
 
 
 def _signed_within_size(said: dict[str, Json]) -> str:
-    """The access token, without what can be asked for elsewhere where it would be too long (JWT-10)."""
     key = signing.current("access_token", "ES256")
-    token = _signed(said, key, "at+jwt")
-    if len(token) > LONGEST and "permissions" in said:
+    return _sealed(_fitting(said, key)[1], key)
+
+
+def within_size(said: dict[str, Json]) -> dict[str, Json]:
+    """`said`, without what is left out of an access token that would be too long (JWT-10)."""
+    return _fitting(said, signing.current("access_token", "ES256"))[0]
+
+
+def _fitting(said: dict[str, Json], key: KeyPair) -> tuple[dict[str, Json], bytes]:
+    """What an access token says, and the same as it is signed: without what can be asked for elsewhere, if need be."""
+    message = _message(said, key, "at+jwt")
+    if len(message) > _LONGEST_MESSAGE and "permissions" in said:
         said = {name: value for name, value in said.items() if name != "permissions"} | {"permissions_omitted": True}
-        token = _signed(said, key, "at+jwt")
+        message = _message(said, key, "at+jwt")
         _log.warning("permissions left out of a token for %s: it would be too long", said["client_id"])
-    if len(token) > LONGEST:
+    if len(message) > _LONGEST_MESSAGE:
         said = {name: value for name, value in said.items() if name not in ("org_roles", "account_roles")}
-        token = _signed(said, key, "at+jwt")
+        message = _message(said, key, "at+jwt")
         _log.warning("org_roles and account_roles left out of a token for %s: it would be too long", said["client_id"])
-    return token
+    return said, message
 
 
 def _signed(said: dict[str, Json], key: KeyPair, kind: str) -> str:
+    return _sealed(_message(said, key, kind), key)
+
+
+def _message(said: dict[str, Json], key: KeyPair, kind: str) -> bytes:
     header = {"typ": kind, "alg": key.slot.alg, "kid": key.kid}
-    message = b".".join(_segment(json.dumps(part, separators=(",", ":")).encode()) for part in (header, said))
+    return b".".join(_segment(json.dumps(part, separators=(",", ":")).encode()) for part in (header, said))
+
+
+def _sealed(message: bytes, key: KeyPair) -> str:
+    """The compact serialization (RFC 7515 §7.1)."""
     signature = JWSRegistry.algorithms[key.slot.alg].sign(message, key.jwk)
     return b".".join((message, _segment(signature))).decode()
 
