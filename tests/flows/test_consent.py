@@ -121,7 +121,12 @@ def build(origin: str) -> None:
 
 def register(client_id: str, origin: str, **metadata: str) -> None:
     """Register an application of somebody else's; its people are asked each time."""
-    given = {"redirect_uris": [f"{origin}/cb"], "token_endpoint_auth_method": "none", **metadata}
+    given = {
+        "redirect_uris": [f"{origin}/cb"],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+        **metadata,
+    }
     clients.create(ClientSettings(given, ClientContext("any")), by=OPERATOR, id=client_id)
 
 
