@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from idp.cli import serve
 from idp.clients import clients, secrets
@@ -13,11 +14,13 @@ from idp.clients.models import ClientSecret
 from idp.oauth import client_authentication
 from idp.oauth.errors import InvalidClient, InvalidRequest, OAuthError
 from idp.oauth.views.authentication import authenticate
-from idp.platform import clock, database
+from idp.platform import bearer, clock, database
 from idp.platform.calls import Call
+from idp.platform.database import Prepared
 from tests.oauth.calls import basic, posted, raw_basic
 from tests.traces import OPERATOR
 
+ENDPOINTS = ("/oauth2/token", "/oauth2/introspect", "/oauth2/revoke")
 REDIRECT = ["https://shop.example.com/cb"]
 
 
@@ -61,6 +64,61 @@ def test_a_wrong_secret_an_unknown_and_a_disabled_client_get_the_same_answer(app
     assert known[0] == 401
     assert known[1]["error"] == "invalid_client"
     assert known[2].startswith("Basic ")
+
+
+@pytest.mark.rule("CLI-01")
+def test_the_same_work_is_done_for_every_answer(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = register()
+    register("disabled", secret=secret)
+    with database.writing():
+        clients.disable(clients.named("disabled"), by=OPERATOR)
+    work: list[str] = []
+    run, same = Prepared._run, bearer.same
+
+    def running(statement: Prepared[object], values: dict[str, object]) -> object:
+        work.append(statement.sql())
+        return run(statement, values)
+
+    def comparing(one: bytes, other: bytes) -> bool:
+        work.append("compare")
+        return same(one, other)
+
+    monkeypatch.setattr(Prepared, "_run", running)
+    monkeypatch.setattr(bearer, "same", comparing)
+    done = []
+    for client_id, presented in (("shop", "wrong"), ("nobody", secret), ("disabled", secret)):
+        work.clear()
+        told(posted(authorization=basic(client_id, presented)))
+        done.append(sorted(set(work)))
+    assert done[0] == done[1] == done[2]
+    assert len(done[0]) == 3
+
+
+@pytest.mark.rule("CLI-01")
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_every_endpoint_tells_a_wrong_secret_and_an_unknown_client_the_same(app: Flask, path: str) -> None:
+    register()
+    answers = [_knock(app, path, basic(client_id, "wrong")) for client_id in ("shop", "nobody")]
+    assert [(answer.status_code, answer.data) for answer in answers] == [(401, answers[0].data)] * 2
+    for answer in answers:
+        assert answer.get_json()["error"] == "invalid_client"
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.rule("CLI-03")
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_every_endpoint_takes_the_registered_method_alone(app: Flask, path: str) -> None:
+    secret = register()
+    assert _knock(app, path, basic("shop", secret)).status_code != 401
+    for form in ({"client_id": "shop", "client_secret": secret}, {"client_id": "shop"}):
+        assert _knock(app, path, "", **form).status_code == 401
+
+
+def _knock(app: Flask, path: str, authorization: str, **form: str) -> TestResponse:
+    headers = {"Authorization": authorization} if authorization else {}
+    asked = {"grant_type": "authorization_code", "code": "x", "redirect_uri": REDIRECT[0], "token": "x"}
+    return app.test_client().post(path, data={**asked, **form}, headers=headers)
 
 
 @pytest.mark.rule("CLI-01")
