@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
 from idp.cli import naming
 from idp.cli.door import Noun, operator
 from idp.cli.output import Json, moment
-from idp.organizations import listings, organizations, ownership, policies
+from idp.organizations import branding, listings, organizations, ownership, policies
+from idp.organizations.branding import Brand
 from idp.organizations.listings import OrganizationLine, Page
 from idp.organizations.organizations import OrganizationSettings
 from idp.organizations.policies import PolicySettings
@@ -58,10 +60,21 @@ def list_(after: str, limit: int) -> Json:
 @click.option("--name", default="", help="What people read.")
 @click.option("--owner", default="", metavar="USER", help="The member who owns it from now on.")
 @click.option("--deputy", default="", metavar="USER", help="The super admin who follows the owner; `none` for nobody.")
+@click.option("--hue", type=click.IntRange(0, branding.HUES - 1), help="The hue of its pages, in degrees.")
+@click.option("--logo", type=click.Path(dir_okay=False, path_type=Path), help="A PNG, JPEG or GIF; `none` for none.")
 @click.option("--policy", "policy", multiple=True, metavar="NAME=VALUE", help="What it demands of who enters it.")
-def update(current: str, slug: str, name: str, owner: str, deputy: str, policy: Sequence[str]) -> Json:
+def update(
+    current: str,
+    slug: str,
+    name: str,
+    owner: str,
+    deputy: str,
+    hue: int | None,
+    logo: Path | None,
+    policy: Sequence[str],
+) -> Json:
     """Change what is named and nothing else."""
-    by = operator()
+    by, picture = operator(), _picture(logo)
     with database.writing():
         organization_id = naming.organization(current)
         before = organizations.find(organization_id)
@@ -69,6 +82,10 @@ def update(current: str, slug: str, name: str, owner: str, deputy: str, policy: 
         organizations.reconfigure(organization_id, wanted, by=by)
         if policy:
             policies.change(organization_id, _policy(organization_id, policy), by=by)
+        if hue is not None or picture is not None:
+            now = branding.of(organization_id)
+            wanted_brand = Brand(now.hue if hue is None else hue, now.logo if picture is None else picture)
+            branding.change(organization_id, wanted_brand, by=by)
         if owner:
             ownership.transfer(organization_id, naming.member(organization_id, owner).id, by=by)
         if deputy:
@@ -110,7 +127,9 @@ def delete(name: str) -> Json:
 def view(organization_id: str) -> Json:
     """An organization as the command line shows it."""
     (line,) = listings.organizations(Page(only=organization_id))
-    return {**_line(line), "policies": _shown(policies.of(organization_id))}
+    brand = branding.of(organization_id)
+    look: dict[str, Json] = {"hue": brand.hue, "logo": brand.logo_type}
+    return {**_line(line), **look, "policies": _shown(policies.of(organization_id))}
 
 
 def _line(line: OrganizationLine) -> dict[str, Json]:
@@ -119,6 +138,15 @@ def _line(line: OrganizationLine) -> dict[str, Json]:
 
 def _shown(policy: PolicySettings) -> Json:
     return {**asdict(policy), "methods": list(policy.methods)}
+
+
+def _picture(path: Path | None) -> bytes | None:
+    """What the file holds; nothing for `none`, and `None` where no file is named."""
+    if path is None or path == Path("none"):
+        return None if path is None else b""
+    if not path.is_file() or path.stat().st_size > branding.LARGEST_LOGO:
+        raise Invalid(f"{path} is no file of at most {branding.LARGEST_LOGO} bytes", field="logo")
+    return path.read_bytes()
 
 
 def _policy(organization_id: str, given: Sequence[str]) -> PolicySettings:

@@ -70,6 +70,16 @@ class Policy(Model):
     settings_json: Mapped[str]
 
 
+class Branding(Model):
+    """By what people know the organization: a hue in degrees (`NULL`: ours), and a picture (empty: none)."""
+
+    __tablename__ = "organization_brandings"
+
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    hue: Mapped[int | None]
+    logo: Mapped[bytes]
+
+
 class Account(Model):
     """One business unit. `livemode` (1 live, 0 sandbox) is fixed at creation; where it belongs says its placement."""
 

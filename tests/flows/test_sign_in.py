@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Never
+from typing import Literal, Never
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,6 +15,8 @@ from idp.credentials.hashing import TooBusy
 from idp.login import transactions
 from idp.login.demands import Demand
 from idp.login.models import Transaction
+from idp.organizations import branding
+from idp.organizations.branding import Brand
 from idp.platform import database
 from idp.platform.errors import Refusal
 from idp.sessions import browsers as known_browsers
@@ -151,8 +153,9 @@ def test_back_and_reload_are_safe(visitor: Visitor, look: Look) -> None:
         is_at(page, "me")
 
 
-def test_two_tabs_do_not_disturb_each_other(visitor: Visitor) -> None:
-    with visitor.visit("/login") as one:
+@SCRIPTS
+def test_two_tabs_do_not_disturb_each_other(visitor: Visitor, look: Look) -> None:
+    with visitor.visit("/login", look) as one:
         two = one.context.new_page()
         two.goto(f"{visitor.url}/login")
         name(one, "olivia")
@@ -366,14 +369,33 @@ def refuse(refusal: Refusal) -> Callable[..., Never]:
     return reserve
 
 
-def asked_for(page: Page, visitor: Visitor) -> str:
-    """Where somebody signs in for an application with a long name."""
+def asked_for(page: Page, visitor: Visitor, *named: str) -> str:
+    """Where somebody signs in for an application with a long name, and for these organizations."""
     (cookie,) = [one["value"] for one in page.context.cookies() if one["name"] == "idp_browser"]
     with visitor.app.app_context(), database.writing():
         known = known_browsers.recognise(cookie)
         assert known
-        demand = Demand(context="any", login_hint=people.LONG)
+        demand = Demand(context="any", login_hint=people.LONG, organizations=named or None)
         return f"/login?txn={transactions.begin(known.id, demand, return_to='/me', application=people.LONG).id}"
+
+
+def test_in_the_hue_of_any_organization_everything_can_be_read(visitor: Visitor) -> None:
+    with visitor.visit("/login") as page:
+        buttons = set()
+        for hue in (30, 110, 200, 330):
+            with visitor.app.app_context(), database.writing():
+                branding.change("org_northwind", Brand(hue), by=OPERATOR)
+            page.goto(visitor.url + asked_for(page, visitor, "org_northwind"))
+            expect(page.locator(".brand")).to_contain_text("Northwind")
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                assert browsers.accessibility_problems(page) == []
+                buttons.add(page.evaluate("getComputedStyle(document.querySelector('#identifier-submit')).color"))
+                buttons.add(page.evaluate("getComputedStyle(document.querySelector('.brand .av')).color"))
+        assert len(buttons) > 8
+
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def fits(page: Page) -> None:

@@ -3,12 +3,12 @@
 from flask import Flask
 
 from idp.login.transactions import Settled
-from idp.login.views import answers, browser, identifier, password, select, setup, signing_out, start
+from idp.login.views import answers, branding, browser, identifier, password, select, setup, signing_out, start
 
 
 def init(app: Flask) -> None:
     """Serve the pages in `app`, and see to it that no form counts that we did not show."""
     browser.init(app)
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
-    for page in (start, setup, identifier, password, select, signing_out):
+    for page in (start, branding, setup, identifier, password, select, signing_out):
         page.init(app)

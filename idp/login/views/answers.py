@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from idp.login import progress
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
-from idp.login.views import browser
+from idp.login.views import branding, browser
 from idp.platform import lane, pages, security_headers
 
 PATHS = {Step.IDENTIFY: "/login", Step.PASSWORD: "/login/password", Step.SELECT: "/select"}
@@ -28,7 +28,8 @@ def page(
     nonce = secrets.token_urlsafe(16)
     policy = security_headers.content_security_policy(sign_in.demand.targets if sign_in else targets, nonce=nonce)
     application = sign_in.application if sign_in else ""
-    answer = pages.page(template, status, sign_in=sign_in, application=application, nonce=nonce, **values)
+    named = {"sign_in": sign_in, "application": application, "organization": branding.shown(sign_in)}
+    answer = pages.page(template, status, nonce=nonce, **named, **values)
     return lane.response(answer.with_headers(("Content-Security-Policy", policy)))
 
 
