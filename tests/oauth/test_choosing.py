@@ -1,6 +1,7 @@
 """Where a client acts for a person: named, registered, hinted at, the only one there is, or chosen."""
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -14,7 +15,7 @@ from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.memberships import NewMember
 from idp.organizations.organizations import OrganizationSettings
 from idp.organizations.policies import PolicySettings
-from idp.platform import database
+from idp.platform import clock, database
 from tests.actors import GOOD, Page, transaction_in
 from tests.login.conftest import made
 from tests.oauth import minting
@@ -214,6 +215,23 @@ def test_a_place_is_chosen_after_a_fresh_proof_and_both_count(world: Flask, brow
     page = browser.send(page, "context", context="acct_us")
     assert (page.name, "US shop" in page.text, "Northwind" in page.text) == ("consent", True, True)
     assert decided(browser.allow(page)) == ("org_northwind", "acct_us")
+
+
+@pytest.mark.rule("AUZ-13")
+def test_a_proof_that_grew_too_old_while_somebody_chose_is_asked_for(world: Flask, browser: Browser) -> None:
+    shop = party(world, ANY)
+    with time_machine.travel(clock.now() // clock.SECOND, tick=False) as clockwork:
+        browser.sign_in("olivia")
+        clockwork.shift(50)
+        page = browser.get(shop.authorize_url(prompt="select_account", max_age="60"))
+        page = browser.send(page, "person", person=next(iter(page.form("person").buttons))["value"])
+        assert page.name == "select"
+        clockwork.shift(20)
+        page = browser.send(page, "context", context="org_northwind")
+        assert page.name == "password"
+        page = browser.send(page, "password", password=GOOD)
+        assert page.name == "select"
+        assert decided(browser.send(page, "context", context="org_northwind")) == ("org_northwind", None)
 
 
 def test_whoever_has_nowhere_to_work_is_told_and_can_go_back(world: Flask, browser: Browser) -> None:

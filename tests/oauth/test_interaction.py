@@ -98,6 +98,15 @@ def test_the_page_of_signing_in_names_the_application_and_lets_its_form_lead_the
     assert "form-action 'self' https://shop.example.com;" in policy
 
 
+def test_the_pages_speak_the_language_that_the_application_asks_for(
+    browser: Browser, shop: RelyingParty, olivia: str
+) -> None:
+    page = browser.get(shop.authorize_url(ui_locales="xx fr-CA de"))
+    assert 'lang="fr"' in page.text
+    page = browser.send(page, "username", username="olivia")
+    assert (page.name, 'lang="fr"' in page.text) == ("password", True)
+
+
 def test_what_was_authorized_stands_in_the_trail(browser: Browser, shop: RelyingParty, olivia: str) -> None:
     browser.sign_in("olivia", path=shop.authorize_url(scope="openid profile"))
     (given,) = [entry for entry in entries() if entry.event == "authorization.given"]
