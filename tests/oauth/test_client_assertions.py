@@ -67,9 +67,9 @@ def claims(**other: Any) -> dict[str, Any]:
 
 def signed(said: dict[str, Any] | None = None, alg: str = "ES256", key: Any = None, **header: Any) -> str:
     head = {name: value for name, value in {"alg": alg, "kid": alg, **header}.items() if value is not None}
-    message = ".".join(_b64(json.dumps(part).encode()) for part in (head, said or claims()))
+    message = ".".join(b64(json.dumps(part).encode()) for part in (head, said or claims()))
     signature = JWSRegistry.algorithms[alg].sign(message.encode(), KEYS[alg] if key is None else key)
-    return f"{message}.{_b64(signature)}"
+    return f"{message}.{b64(signature)}"
 
 
 def call(assertion: str, *, path: str = "/oauth2/token", **form: str) -> Call:
@@ -105,27 +105,27 @@ def test_type_and_key_id_may_be_left_out(app: Flask, typ: str | None, kid: str |
 
 def hmac_with_the_public_key(said: dict[str, Any]) -> str:
     key = KEYS["RS256"].as_pem(private=False)
-    head, body = (_b64(json.dumps(part).encode()) for part in ({"alg": "HS256", "kid": "RS256"}, said))
+    head, body = (b64(json.dumps(part).encode()) for part in ({"alg": "HS256", "kid": "RS256"}, said))
     message = f"{head}.{body}"
-    return f"{message}.{_b64(hmac.digest(key, message.encode(), 'sha256'))}"
+    return f"{message}.{b64(hmac.digest(key, message.encode(), 'sha256'))}"
 
 
 def unsigned(said: dict[str, Any], signature: str = "") -> str:
-    head, body = (_b64(json.dumps(part).encode()) for part in ({"alg": "none"}, said))
+    head, body = (b64(json.dumps(part).encode()) for part in ({"alg": "none"}, said))
     return f"{head}.{body}.{signature}"
 
 
 def compact(head: bytes, body: bytes) -> str:
-    return f"{_b64(head)}.{_b64(body)}.AAAA"
+    return f"{b64(head)}.{b64(body)}.AAAA"
 
 
-def _b64(data: bytes) -> str:
+def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def changed(assertion: str) -> str:
     head, _, signature = assertion.split(".")
-    return f"{head}.{_b64(json.dumps(claims()).encode())}.{signature}"
+    return f"{head}.{b64(json.dumps(claims()).encode())}.{signature}"
 
 
 FORGED = {
@@ -142,7 +142,7 @@ FORGED = {
     "another kind of JWT": lambda: signed(typ="at+jwt"),
     "a logout token": lambda: signed(typ="logout+jwt"),
     "a header that must be understood": lambda: signed(claims()).replace(
-        signed().split(".")[0], _b64(b'{"alg":"ES256","crit":["x"],"x":1}')
+        signed().split(".")[0], b64(b'{"alg":"ES256","crit":["x"],"x":1}')
     ),
     "not a JWT": lambda: "x",
     "two parts": lambda: "a.b",
