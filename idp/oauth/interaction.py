@@ -48,7 +48,7 @@ from idp.sessions.people import LiveSession
 from idp.users.locks import lock
 
 NOBODY = "nobody"
-"""Instead of a person's id: the hint names somebody, and it cannot be read whom."""
+"""Instead of a person's id: somebody is named, and there is no such person."""
 
 KNOWN_LEVELS: Final = ("aal1", "aal2", "phr")
 """The `acr` values that mean something here, the weakest first; others are ignored."""
@@ -273,9 +273,9 @@ def _hosts(asked: Asked) -> tuple[str, ...] | None:
 def _person(request: AuthorizeRequest, client: RegisteredClient) -> str:
     """The one person that will do: of the `id_token_hint`, or asked for by `sub` (OpenID Connect Core §3.1.2.2)."""
     named = set()
-    if request.id_token_hint:
-        hint = id_tokens.read_hint(request.id_token_hint, client.id)
-        named.add(hint.user_id if hint else NOBODY)
+    hint = id_tokens.read_hint(request.id_token_hint, client.id) if request.id_token_hint else None
+    if hint:
+        named.add(hint.user_id)
     if request.claims.sub:
         named.add(subjects.person(request.claims.sub, client) or NOBODY)
     if len(named) > 1:
@@ -294,7 +294,12 @@ def _session(asked: Asked, present: list[LiveSession]) -> LiveSession | None:
 
 
 def _hinted(asked: Asked) -> str:
-    """Whom `login_hint` names, if anybody; empty without one. It is a wish, and authenticates nobody (AUZ-14)."""
+    """Whom `login_hint` names, if anybody; empty without one. It is a wish, and authenticates nobody (AUZ-14).
+
+    An ID token that says nothing (any more) is a wish for nobody who is here: they are asked.
+    """
+    if asked.request.id_token_hint and not asked.person:
+        return NOBODY
     typed = identifiers.normal(asked.request.login_hint)
     return (identifiers.person(typed) or NOBODY) if typed else ""
 

@@ -332,12 +332,15 @@ def test_whoever_was_wished_for_and_is_somebody_else_can_say_so(
 
 @pytest.mark.rule("AUZ-14")
 @pytest.mark.parametrize("spoilt", ["not.a.token", "eyJhbGciOiJub25lIn0.e30."])
-def test_a_hint_that_cannot_be_read_lets_nobody_through(
+def test_a_hint_that_cannot_be_read_lets_nobody_through_unasked(
     browser: Browser, shop: RelyingParty, olivia: str, spoilt: str
 ) -> None:
     browser.sign_in("olivia")
     assert refused(browser.get(shop.authorize_url(prompt="none", id_token_hint=spoilt))) == "login_required"
-    assert browser.get(shop.authorize_url(id_token_hint=spoilt)).name == "login"
+    page = browser.get(shop.authorize_url(id_token_hint=spoilt))
+    assert page.name == "login"
+    (session,) = people.in_browser(browsers.recognise(browser.cookie()))
+    assert code_is_for(browser.send(page, "person", person=session.id)) == olivia
 
 
 def test_hints_that_contradict_one_another_are_refused(
