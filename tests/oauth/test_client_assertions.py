@@ -141,9 +141,8 @@ FORGED = {
     ),
     "another kind of JWT": lambda: signed(typ="at+jwt"),
     "a logout token": lambda: signed(typ="logout+jwt"),
-    "a header that must be understood": lambda: signed(claims()).replace(
-        signed().split(".")[0], b64(b'{"alg":"ES256","crit":["x"],"x":1}')
-    ),
+    "a header that must be understood": lambda: signed(crit=["x"], x=1),
+    "a payload that is not encoded": lambda: signed(crit=["b64"], b64=True),
     "not a JWT": lambda: "x",
     "two parts": lambda: "a.b",
     "padding": lambda: signed() + "=",
