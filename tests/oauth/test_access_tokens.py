@@ -23,8 +23,11 @@ from idp.oauth import access_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.errors import InvalidToken
 from idp.platform import clock, database
+from tests.keys.conftest import Node, node
 from tests.oauth import minting
 from tests.oauth.minting import access_token, encoded, segment
+
+__all__ = ["node"]
 
 MACHINE = ClientSettings({"grant_types": ["client_credentials"]})
 
@@ -314,6 +317,33 @@ def test_a_key_of_another_purpose_is_refused(app: Flask) -> None:
     with database.writing():
         rotation.bring(saml, by=SYSTEM)
     assert is_refused(minting.signed(claims, "saml", "RS256", {"typ": "at+jwt"}))
+
+
+@pytest.mark.rule("JWT-07")
+def test_what_is_signed_before_during_and_after_a_rotation_is_read_throughout_on_every_node(
+    app: Flask, node: Node
+) -> None:
+    nodes, started = (app, node()), clock.now() / clock.SECOND
+    old = signing.current("access_token", "ES256").kid
+    tokens = [access_token(exp=minting.seconds(3_300))]
+    (new,) = material.generate([minting.ACCESS])
+    with database.writing():
+        rotation.plan([new], by=SYSTEM)
+    for minutes, kid in ((1, old), (9, old), (11, new.kid), (50, new.kid)):
+        with time_machine.travel(started + minutes * 60, tick=True):
+            tokens.append(access_token(exp=minting.seconds(3_300)))
+            assert header_of(tokens[-1])["kid"] == kid
+            for one in nodes:
+                assert new.kid in published(one), "a full cache lifetime before it signs"
+                with one.app_context():
+                    assert not any(map(is_refused, tokens)), minutes
+    with time_machine.travel(started + 80 * 60, tick=True):
+        assert [old in published(one) for one in nodes] == [False, False]
+
+
+def published(app: Flask) -> list[str]:
+    keys = app.test_client().get("/.well-known/jwks.json").get_json()["keys"]
+    return [key["kid"] for key in keys]
 
 
 @pytest.mark.rule("JWT-08")
