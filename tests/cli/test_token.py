@@ -116,6 +116,14 @@ def test_a_preview_is_refused_where_tokens_would_be(idp: Idp, northwind: str) ->
     idp("token", "preview", "shop", "--user", "ben", status=1)
 
 
+def test_a_preview_leaves_out_what_a_token_has_no_room_for(idp: Idp, northwind: str) -> None:
+    many = [word for number in range(100) for word in ("--permission", f"permission.{number:050}=developer")]
+    idp("api", "update", PAYMENTS, *many)
+    shown = idp("token", "preview", "shop", "--user", "ben").json["access_token"]
+    assert shown["permissions_omitted"] is True
+    assert "permissions" not in shown
+
+
 def test_people_read_a_preview_part_by_part(idp: Idp, northwind: str) -> None:
     words = idp("token", "preview", "shop", "--user", "ben", as_json=False).stdout
     assert [line for line in words.splitlines() if line and line[0] not in " {}"] == [

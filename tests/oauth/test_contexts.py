@@ -205,6 +205,17 @@ def test_nobody_enters_through_a_client_that_is_not_usable_there(acme: Flask) ->
         assert contexts.enter(DAN.id, Context(ACME), usable).context == Context(ACME)
 
 
+def test_what_can_be_chosen_is_where_the_person_is_and_the_client_usable(acme: Flask) -> None:
+    """Vera is in both organizations, Dan in one."""
+    everywhere, here = shop("app_1"), shop("app_2", enabled_for=frozenset({ACME}))
+    wanted = WantedContext("organization")
+    assert set(contexts.possible(VERA.id, wanted, everywhere)) == {ACME, BIRCH}
+    assert contexts.possible(VERA.id, wanted, here) == (ACME,)
+    assert contexts.possible(DAN.id, wanted, everywhere) == (ACME,)
+    assert contexts.possible(VERA.id, WantedContext("account", None, BIRCH), everywhere) == (BIRCH,)
+    assert contexts.possible(VERA.id, WantedContext("account", None, BIRCH), here) == ()
+
+
 def test_a_grant_that_ends_in_a_moment_is_left_out(acme: Flask) -> None:
     give(to(NICK, "analyst", at(DE), expires_at=clock.now() + 29 * clock.SECOND))
     with pytest.raises(InvalidTarget):
