@@ -15,9 +15,11 @@ from flask import Flask
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from idp.clients import clients, key_sets
+from idp.clients import clients, key_sets, registered
 from idp.clients.clients import ClientSettings
+from idp.clients.key_sets import Due
 from idp.clients.metadata import Json
+from idp.clients.registered import RegisteredClient
 from idp.oauth import client_assertions
 from idp.oauth.errors import InvalidClient, InvalidRequest, OAuthError
 from idp.oauth.models import SpentAssertion
@@ -422,6 +424,31 @@ def test_an_unknown_key_makes_us_look_again_once_an_interval(server: Remote) -> 
 
 
 @pytest.mark.rule("CLI-08")
+def test_of_those_who_want_to_fetch_one_does_and_the_next_an_interval_later(server: Remote) -> None:
+    client = registered.find("shop")
+    assert client
+    assert _may_fetch(client)
+    assert [_claim(client.id, server), _claim(client.id, server)] == [True, False]
+    with later(key_sets.INTERVAL - clock.SECOND):
+        assert not _claim(client.id, server)
+    with later(key_sets.INTERVAL + clock.SECOND):
+        assert _may_fetch(client)
+        assert [_claim(client.id, server), _claim(client.id, server)] == [True, False]
+        with database.writing():
+            key_sets.keep(Due(client.id, server.url("/keys")), key_sets.NOTHING)
+        assert not _may_fetch(client)
+
+
+def _may_fetch(client: RegisteredClient) -> bool:
+    return key_sets.due(client, kid="ES256", alg="ES256") is not None
+
+
+def _claim(client_id: str, server: Remote) -> bool:
+    with database.writing():
+        return key_sets.claim(Due(client_id, server.url("/keys")))
+
+
+@pytest.mark.rule("CLI-08")
 def test_a_key_that_was_taken_back_counts_for_an_hour_at_most(server: Remote) -> None:
     authenticate(call(signed()))
     server.script = answer(_key_set(public("RS256")))
@@ -456,6 +483,10 @@ def test_the_last_good_copy_is_used_for_a_bounded_time(server: Remote, manner: s
         assert authenticate(call(signed())).id == "shop"
         assert authenticate(call(signed())).id == "shop"
     assert len(server.requests) == 2
+    with later(key_sets.LONGEST - 10 * clock.SECOND):
+        assert authenticate(call(signed())).id == "shop"
+    with later(key_sets.LONGEST + 10 * clock.SECOND):  # too soon for another fetch
+        no(call(signed()))
     with later(key_sets.LONGEST + clock.MINUTE):
         no(call(signed()))
 
@@ -508,14 +539,17 @@ def test_requests_at_once_wait_for_the_one_that_fetches(app: Flask, server: Remo
     good = answer(_key_set(public()))
 
     def slowly(connection: Any) -> None:
-        threading.Event().wait(0.4)
+        threading.Event().wait(1)
         good(connection)
 
     server.script = slowly
     database.session().rollback()
     done: list[str] = []
     threads = [threading.Thread(target=_authenticate_in, args=(app, signed(), done)) for _ in range(4)]
-    for thread in threads:
+    threads[0].start()
+    while not server.connections:
+        threading.Event().wait(0.01)
+    for thread in threads[1:]:
         thread.start()
     for thread in threads:
         thread.join()
