@@ -9,9 +9,7 @@
 """
 
 import contextlib
-import fcntl
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +28,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePoo
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from idp.platform import clock, metrics
+from idp.platform import clock, metrics, turns
 from idp.platform.errors import Refusal, Unavailable
 
 POOL_SIZE = 32
@@ -236,43 +234,20 @@ def _is_taken(error: BaseException | None) -> bool:
     return isinstance(error, psycopg.errors.UniqueViolation)
 
 
-_own_turn = threading.Lock()
-
-
 @contextlib.contextmanager
 def turn() -> Iterator[None]:
-    """SQLite: wait for the one place at the pen, first among our threads, then among our processes."""
+    """SQLite: wait for the one place at the pen, among our threads and our processes. See `turns`."""
     if not is_sqlite():
         yield
         return
     began = clock.monotonic()
-    if not _own_turn.acquire(timeout=LOCK_WAIT):
-        raise DatabaseUnavailable
-    try:
-        with _lock_file().open("ab") as pen:
-            _wait_for(pen.fileno(), began + LOCK_WAIT)
-            metrics.waited("turn", clock.monotonic() - began)
-            yield
-    finally:
-        _own_turn.release()
-
-
-def _lock_file() -> Path:
-    return Path(f"{db.engine.url.database}.lock")
-
-
-def _wait_for(pen: int, deadline: float) -> None:
-    pause = 0.0005
-    while True:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(pen, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if clock.monotonic() > deadline:
-                raise DatabaseUnavailable from None
-            threading.Event().wait(pause)
-            pause = min(pause * 2, 0.01)
-        else:
-            return
+            held.enter_context(turns.turn(Path(f"{db.engine.url.database}.lock"), LOCK_WAIT))
+        except TimeoutError:
+            raise DatabaseUnavailable from None
+        metrics.waited("turn", clock.monotonic() - began)
+        yield
 
 
 # Statements on hot paths
@@ -339,18 +314,21 @@ def _drive(act: Callable[[Any], object]) -> Any:
     cursor = connection.connection.cursor()
     try:
         act(cursor)
-    except psycopg.OperationalError:
-        _let_go(connection)
+    except psycopg.OperationalError as error:
+        _let_go(connection, error)
         raise
     return cursor
 
 
-def _let_go(connection: Connection) -> None:
-    """Forget a broken connection, and with it the whole pool: when the server restarts, all of them are dead."""
-    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    if driver.closed:
-        connection.invalidate()
-        db.engine.dispose(close=False)
+def _let_go(connection: Connection, error: psycopg.OperationalError) -> None:
+    """Forget a broken connection, and whatever is as old: when the server restarts, all of them are dead.
+
+    As SQLAlchemy does for its own statements: each is closed when it would be used next, and younger ones stay.
+    """
+    broken = connection.connection
+    if cast("psycopg.Connection[Any]", broken.driver_connection).closed:
+        db.engine.pool._invalidate(broken, error)
+        connection.invalidate(error)
 
 
 CHUNK = 1_000

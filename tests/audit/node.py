@@ -6,6 +6,7 @@ killed. `hang`: seals one batch of SIZE, prints `done` just before its commit, a
 
 import sys
 import time
+from functools import partial
 
 from idp.audit import seal, trail
 from idp.audit.seal import Sealer
@@ -13,6 +14,7 @@ from idp.audit.trail import Actor
 from idp.platform import correlation, database
 from idp.platform.correlation import Origin
 from tests import databases
+from tests.patience import come_back
 
 
 def write(times: int, name: str) -> None:
@@ -20,8 +22,9 @@ def write(times: int, name: str) -> None:
     for number in range(times):
         origin = Origin("req-12345678", "203.0.113.7", "agent")
         actor, organization = Actor("user", "usr_alice"), f"org_{number % 3}"
-        with correlation.working_for(origin), database.writing():
-            trail.record("user.changed", by=actor, subject=f"{name}_{number}", organization=organization)
+        subject = f"{name}_{number}"
+        with correlation.working_for(origin):
+            come_back(partial(trail.record, "user.changed", by=actor, subject=subject, organization=organization))
 
 
 def keep_sealing(batch: int) -> None:

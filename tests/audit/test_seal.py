@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import time_machine
@@ -21,13 +22,18 @@ from idp.platform import clock, database
 from idp.platform.database import db
 from tests.architecture.tree import ROOT
 from tests.outage import outage
+from tests.patience import come_back
 
 _PATIENCE = 60
 
 
 def _write(subject: str = "usr_1", organization: str | None = "org_1") -> None:
     with database.writing():
-        trail.record("user.changed", by=SYSTEM, subject=subject, organization=organization)
+        _write_one(subject, organization)
+
+
+def _write_one(subject: str, organization: str | None = "org_1") -> None:
+    trail.record("user.changed", by=SYSTEM, subject=subject, organization=organization)
 
 
 def _count(table: type[Seal] | type[Unsealed] | type[Entry]) -> int:
@@ -193,7 +199,7 @@ def test_with_several_nodes_writing_and_sealing_the_chain_has_no_gap(
     for number, one in enumerate(nodes):
         one.begin(f"node{number}")
     for number in range(100):
-        _write(f"own_{number}")
+        come_back(partial(_write_one, f"own_{number}"))
     for one in nodes:
         one.await_end()
     took = clock.monotonic() - began

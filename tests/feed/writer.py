@@ -14,13 +14,17 @@ from idp.feed import losses
 from idp.platform import database
 from idp.platform.jobs import Job
 from tests import databases
+from tests.patience import come_back
 
 
 def take_away(person: str) -> None:
     """One act, on the current application."""
-    with database.writing():
+
+    def act() -> None:
         database.session().execute(update(Job).where(Job.id == person).values(attempts=Job.attempts + 1))
         losses.record("grant", sub=person, org_id="org_1")
+
+    come_back(act)
 
 
 def _work(app: Flask, times: int, people: int, begin: int) -> None:

@@ -1,13 +1,19 @@
 """The one way to write, and what every other transaction may not."""
 
+import gc
+import warnings
+
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from idp.platform import database, schema
+from idp.platform.database import Prepared, db
 from idp.platform.errors import Conflict, Refusal
 from idp.platform.jobs import Job
+from tests.outage import outage
 
 
 def _stored() -> int:
@@ -82,3 +88,35 @@ def test_migrations_match_the_models_and_go_down_and_up_again(app: Flask) -> Non
         schema.check()
     schema.upgrade()
     assert schema.differences() == []
+
+
+_ONE = Prepared(text("SELECT 1"), int)
+
+
+def test_connections_that_were_cut_off_are_closed_and_not_merely_forgotten(app: Flask, database_url: str) -> None:
+    several = [db.engine.connect() for _ in range(4)]
+    for connection in several:
+        connection.exec_driver_sql("SELECT 1")
+    for connection in several:
+        connection.close()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        with outage(database_url):
+            pass
+        failures = 0
+        while not _works():
+            failures += 1
+            assert failures == 1, "one connection fails; those that are as old are not tried"
+        db.engine.dispose()
+        several.clear()
+        gc.collect()
+    assert [str(one.message) for one in warned] == []
+
+
+def _works() -> bool:
+    try:
+        return _ONE.all() == [1]
+    except psycopg.OperationalError:
+        return False
+    finally:
+        db.session.remove()
