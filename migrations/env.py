@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from idp.platform import schema
 from idp.platform.database import Model
 
 connection = context.config.attributes["connection"]
@@ -9,7 +10,6 @@ context.configure(
     connection=connection,
     target_metadata=Model.metadata,
     render_as_batch=True,
-    compare_type=True,
-    compare_server_default=True,
+    **schema.comparison(connection),
 )
 context.run_migrations()

@@ -132,7 +132,16 @@ def _require_finished(connection: Connection) -> None:
 def differences() -> list[object]:
     """What the tables of this code and those of the database differ in; empty when migrations match the models."""
     with db.engine.connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection), Model.metadata))
+        context = MigrationContext.configure(connection, opts=comparison(connection))
+        return list(compare_metadata(context, Model.metadata))
+
+
+def comparison(connection: Connection) -> dict[str, bool]:
+    """How tables are compared with models, for Alembic.
+
+    SQLite knows no `Identity`, so that a column which has one would seem to have lost it each time.
+    """
+    return {"compare_type": True, "compare_server_default": connection.dialect.name != "sqlite"}
 
 
 def make_revision(message: str) -> None:
