@@ -73,7 +73,8 @@ def read(call: Call) -> Shown:
 
 def due(shown: Shown) -> Due | None:
     """The keys that have to be fetched before `prove`, if any: most of the time none."""
-    client, assertion = _rightful(shown), shown.assertion
+    assertion = shown.assertion
+    client = _rightful(shown) if assertion is not None else None
     if client is None or assertion is None:
         return None
     try:

@@ -89,9 +89,10 @@ def test_the_same_work_is_done_for_every_answer(app: Flask, monkeypatch: pytest.
     for client_id, presented in (("shop", "wrong"), ("nobody", secret), ("disabled", secret)):
         work.clear()
         told(posted(authorization=basic(client_id, presented)))
-        done.append(sorted(set(work)))
+        done.append([step for step in work if step != "compare"])
+        assert "compare" in work
     assert done[0] == done[1] == done[2]
-    assert len(done[0]) == 3
+    assert len(done[0]) == 2
 
 
 @pytest.mark.rule("CLI-01")
