@@ -2,9 +2,10 @@
 
 from flask import Flask
 
-from idp.me.views import profile
+from idp.me.views import applications, profile
 
 
 def init(app: Flask) -> None:
     """Serve the pages in `app`."""
+    applications.init(app)
     profile.init(app)

@@ -1,5 +1,6 @@
 """`/consent`: what an application wants to do for a person, to be allowed or denied."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flask import Flask, Response, redirect, request
@@ -25,6 +26,9 @@ from idp.sessions.models import Browser
 from idp.users import users
 
 ALLOW, DENY = "allow", "deny"
+
+_TICK = "scope:"
+"""What the name of a field begins with that stands for a scope."""
 
 KINDS = ("sign-in", "profile", "acting")
 """What a scope can be about, in the order shown."""
@@ -66,7 +70,7 @@ def show() -> ResponseReturnValue:
 @public
 def decide() -> AnyResponse:
     """The person allows or denies. What was not shown to this very person in this browser counts for nothing."""
-    decision, agreed = request.form.get("decision", ""), frozenset(request.form.getlist("scope"))
+    decision, agreed = request.form.get("decision", ""), _ticked(request.form)
     with database.writing():
         known = browser.unchanged()
         held = pending_requests.hold(known, browser.transaction())
@@ -79,6 +83,11 @@ def decide() -> AnyResponse:
     if decision == DENY:
         return way.refuse(held, AccessDenied("the person said no"))
     return redirect(way.address(held), 303)
+
+
+def _ticked(form: Iterable[str]) -> frozenset[str]:
+    """The scopes that stand in the form, each as a field of its own; nothing else in a form may be about scopes."""
+    return frozenset(name.removeprefix(_TICK) for name in form if name.startswith("scope"))
 
 
 def _allow(known: Browser, held: Pending, shown: Shown, agreed: frozenset[str]) -> None:
