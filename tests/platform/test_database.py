@@ -57,7 +57,15 @@ def test_a_refusal_that_keeps_is_committed_and_raised(app: Flask) -> None:
 
 
 def test_many_rows_that_another_has_are_refused_like_one_and_the_rest_stays(app: Flask) -> None:
-    row = {"id": "j", "kind": "k", "payload": "{}", "due_at": 0, "attempts": 0, "beat": 0, "last_error": ""}
+    row: dict[str, str | int] = {
+        "id": "j",
+        "kind": "k",
+        "payload": "{}",
+        "due_at": 0,
+        "attempts": 0,
+        "beat": 0,
+        "last_error": "",
+    }
     with database.writing():
         database.insert_many(Job, [row, row | {"id": "other"}])
         with pytest.raises(Conflict), database.or_refuse(Conflict()):
