@@ -97,11 +97,8 @@ def agree(held: Pending) -> None:
 
 
 def settle(held: Pending) -> None:
-    """Note that the request is answered. Of two that try one gets `RequestOver`."""
-    open_one = update(PendingRequest).where(PendingRequest.id == held.id, PendingRequest.settled_at.is_(None))
-    settled = database.session().execute(open_one.values(settled_at=clock.now()))
-    if not settled.rowcount:  # type: ignore[attr-defined]
-        raise RequestOver(_start(held.request.client_id))
+    """Note that the request is answered: whoever waits for the row, or comes later, gets `RequestOver`."""
+    _change(held, settled_at=clock.now())
 
 
 def clean_up(limit: int = 500) -> int:
