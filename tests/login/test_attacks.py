@@ -171,6 +171,24 @@ def test_a_password_that_comes_late_opens_nothing(browser: Browser, olivia: str)
         assert signed_in(browser) == []
 
 
+@pytest.mark.rule("SES-08", "SES-02")
+def test_a_password_counts_for_whoever_was_named_when_it_was_given(
+    browser: Browser, olivia: str, mallory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = browser.send(browser.get("/login"), "username", username="mallory")
+    check = passwords.verify
+
+    def while_another_tab_names_olivia(user_id: str | None, plaintext: str) -> Verdict:
+        naming = browser.get(f"/login?txn={transaction_in(asked)}")
+        browser.post(naming, "username", username="olivia")
+        return check(user_id, plaintext)
+
+    monkeypatch.setattr(passwords, "verify", while_another_tab_names_olivia)
+    browser.post(asked, "password", password=GOOD)
+    assert signed_in(browser) == []
+    assert "olivia" in browser.get(asked.address).text
+
+
 # Huge, malformed, junk
 
 
