@@ -264,3 +264,19 @@ def test_the_page_can_be_read_by_everybody(
         expect(page.locator("#consent-allow")).to_be_visible()
         heights = [page.locator(button).bounding_box() for button in ("#consent-allow", "#consent-deny")]
         assert all(box is not None and box["height"] >= 44 for box in heights)
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_applications_may_do_can_be_read_and_taken_back_by_everybody(
+    visitor: Visitor, origin: str, heard: Heard, look: Look
+) -> None:
+    with visitor.visit("/login", look) as page:
+        come_to_consent(page, visitor, origin, "mona", client_id="long", account="acct_long_eu")
+        page.click("#consent-allow")
+        expect(page.locator("h1")).to_have_text("Arrived")
+        page.goto(f"{visitor.url}/me/apps")
+        is_at(page, "me")
+        assert browsers.overflow(page) == 0
+        assert browsers.accessibility_problems(page) == []
+        page.locator("button[name=client]").click()
+        expect(page.locator("button[name=client]")).to_have_count(0)
