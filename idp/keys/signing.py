@@ -46,7 +46,7 @@ class NoSigningKey(Unavailable):
 class UnknownKey(Refusal):
     """No published key has this `kid` and this purpose; whatever names it is not a token of ours."""
 
-    code = "invalid_token"
+    code = "unknown_key"
     status = 401
     title = "The token was not signed by a key of this issuer"
     remedy = "Get a new token."
