@@ -222,22 +222,23 @@ def look(asked: Asked, browser: Browser | None) -> Situation:
     return _with_consent(asked, situation, session, situation.entered)
 
 
-def conclude(asked: Asked, browser: Browser | None) -> str | None:
-    """Authorize the client and return the code; `None` when something is missing after all. Inside `writing()`.
+def conclude(asked: Asked, browser: Browser | None, user_id: str) -> str | None:
+    """Authorize the client for that person and return the code; `None` when something is missing after all.
 
-    The person's row is locked, so that a disabling or a withdrawal is either seen here or ends what is made here.
+    The person's row is locked before everything is looked at, so that a disabling or a withdrawal is either seen here
+    or ends what is made here. Inside `database.writing()`.
     """
-    session = _session(asked, people.in_browser(browser))
-    if session is None:
-        return None
-    lock(session.user_id)
+    lock(user_id)
     situation = look(asked, browser)
-    if situation.need is not Need.NOTHING or situation.question is None or situation.entered is None:
+    session, question, entered = situation.session, situation.question, situation.entered
+    if session is None or question is None or entered is None or session.user_id != user_id:
+        return None
+    if situation.need is not Need.NOTHING:
         return None
     if people.is_due(session):
         people.touch(session)
     request = asked.request
-    decided = authorizations.begin(_decision(asked, session, situation.question, situation.entered))
+    decided = authorizations.begin(_decision(asked, session, question, entered))
     return codes.issue(
         decided, asked.client.id, request.redirect_uri, request.code_challenge or None, request.nonce or None
     )

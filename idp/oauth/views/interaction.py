@@ -87,19 +87,19 @@ def targets_of(asked: AuthorizeRequest) -> tuple[str, ...]:
 
 def _go_on(asked: Asked, pending: Pending | None) -> AnyResponse:
     situation = interaction.look(asked, browser.current())
-    if situation.need is Need.NOTHING:
-        return _answer(asked, pending)
+    if situation.need is Need.NOTHING and situation.session:
+        return _answer(asked, pending, situation.session.user_id)
     if "none" in asked.request.prompt:
         raise REFUSALS[situation.need]
     return _detour(asked, pending, situation)
 
 
-def _answer(asked: Asked, pending: Pending | None) -> AnyResponse:
+def _answer(asked: Asked, pending: Pending | None, user_id: str) -> AnyResponse:
     """The code, on its way to the client; round again, if something came between."""
     with database.writing():
         known = browser.unchanged()
         held = pending_requests.hold(known, pending.id) if pending else None
-        code = interaction.conclude(asked, known)
+        code = interaction.conclude(asked, known, user_id)
         if held and code:
             pending_requests.settle(held)
     if code is None:
