@@ -132,6 +132,22 @@ def test_a_place_that_is_named_is_not_asked_for(
     assert decided(browser.sign_in("olivia", path=party(world, ANY).authorize_url(**named))) == where
 
 
+@pytest.mark.parametrize(
+    ("named", "is_shown"),
+    [
+        ({"organization": "northwind"}, True),
+        ({"account": "acct_eu"}, True),
+        ({"organization": "nowhere"}, False),
+        ({}, False),
+    ],
+)
+def test_the_organization_of_a_request_is_named_before_anybody_signs_in(
+    world: Flask, browser: Browser, named: dict[str, str], is_shown: bool
+) -> None:
+    page = browser.get(party(world, ANY).authorize_url(**named))
+    assert (page.status, page.name, "Northwind" in page.text) == (200, "login", is_shown)
+
+
 def test_an_organization_may_be_named_and_the_account_left_to_choose(world: Flask, browser: Browser) -> None:
     with database.writing():
         work("olivia", "view_only", "birch")
