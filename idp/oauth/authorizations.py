@@ -6,7 +6,7 @@ used. What ends it for good by itself: withdrawal, reuse of what was spent, and 
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, ColumnElement, Executable, and_, bindparam, case, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Executable, and_, bindparam, case, insert, or_, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
@@ -16,7 +16,7 @@ from idp.feed.positions import head_of_feed
 from idp.oauth.models import Authorization
 from idp.organizations.conditions import client_enabled, organization_active, user_enabled
 from idp.organizations.models import Membership, MembershipStatus
-from idp.platform import clock, database
+from idp.platform import clock, database, identifiers
 from idp.platform.database import Prepared
 from idp.platform.settings import settings
 from idp.sessions.models import BrowserSession
@@ -76,8 +76,9 @@ class LiveAuthorization:
 
 def begin(decision: Decision) -> str:
     """Write a decision down; the id of the authorization. Inside `database.writing()`."""
-    now = clock.now()
-    row = Authorization(
+    id, now = identifiers.authorization(), clock.now()
+    _INSERT.run(
+        id=id,
         client_id=decision.client_id,
         user_id=decision.user_id,
         session_id=decision.session_id,
@@ -94,18 +95,23 @@ def begin(decision: Decision) -> str:
         offline=int(decision.offline),
         created_at=now,
         expires_at=now + decision.lifetime,
+        ended_at=None,
+        ended_because="",
     )
-    database.session().add(row)
-    database.session().flush()
+    _record_given(id, decision)
+    return id
+
+
+def _record_given(id: str, decision: Decision) -> None:
+    given = {"scope": " ".join(decision.scope), "resources": " ".join(decision.resources)}
     trail.record(
         "authorization.given",
         by=Actor("user", decision.user_id),
-        subject=row.id,
+        subject=id,
         organization=decision.organization_id,
         account=decision.account_id,
-        after={"client": row.client_id, "scope": row.scope, "resources": row.resources, "session": row.session_id},
+        after={"client": decision.client_id, **given, "session": decision.session_id},
     )
-    return row.id
 
 
 def find_live(authorization_id: str) -> LiveAuthorization | None:
@@ -208,7 +214,10 @@ def _standing(user_id: str, organization_id: str | None) -> str | None:
     return database.session().execute(active).scalar_one_or_none()
 
 
-# The statement
+# The statements
+
+
+_INSERT: Prepared[object] = Prepared(insert(Authorization), object)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ PROMPTS: Final = ("none", "login", "consent", "select_account", "select_context"
 """The values of `prompt`; the last is ours (OpenID Connect Core §3.1.2.1)."""
 
 DISPLAYS: Final = ("page", "popup", "touch", "wap")
+"""The values of `display`. Every page of ours is fit for each: they suit any width and pointer, and need no script."""
 
 LIMITS: Final = {
     "response_type": 100,

@@ -71,7 +71,8 @@ class Wishes:
     @classmethod
     def load(cls, text: str) -> "Wishes":
         """What was stored as `text`."""
-        return cls(ClaimsRequest.load(text), tuple(json.loads(text).get("locales", ())))
+        values = json.loads(text)
+        return cls(ClaimsRequest.of(values), tuple(values.get("locales", ())))
 
 
 def scopes_behind(named: Iterable[str]) -> frozenset[str]:

@@ -47,7 +47,11 @@ class ClaimsRequest:
     @classmethod
     def load(cls, stored: str) -> "ClaimsRequest":
         """What was stored as `stored`."""
-        values = json.loads(stored)
+        return cls.of(json.loads(stored))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Wanted]) -> "ClaimsRequest":
+        """What was stored as part of a larger text, which has been read."""
         return cls(values.get("id_token", {}), values.get("userinfo", {}))
 
 

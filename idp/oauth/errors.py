@@ -125,13 +125,6 @@ class ConsentRequired(OAuthError):
     title = "Consent is required"
 
 
-class AccountSelectionRequired(OAuthError):
-    """The person has to say who they are of several, and must not be asked."""
-
-    code = "account_selection_required"
-    title = "Choosing an account is required"
-
-
 class UnmetAuthenticationRequirements(OAuthError):
     """An essential `acr` was not met, even though the person was asked (its own OpenID Connect extension)."""
 

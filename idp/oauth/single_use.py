@@ -52,4 +52,4 @@ def revoke(family: Family, *, by: RegisteredClient, presented: str) -> WrongProo
             organization=family.organization_id,
             after={"authorization": family.authorization_id, "client": family.client_id, "presented": presented},
         )
-    return WrongProof("it was used before, or belongs to another client")
+    return WrongProof("what was presented was used before, or belongs to another client")
