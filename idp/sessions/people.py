@@ -252,7 +252,11 @@ def _found(*conditions: ColumnElement[bool]) -> list[LiveSession]:
 
 def _proofs(session_ids: Sequence[str]) -> dict[str, list[Proof]]:
     found: dict[str, list[Proof]] = defaultdict(list)
-    wanted = select(SessionProof).where(SessionProof.session_id.in_(session_ids))
-    for row in database.session().scalars(wanted.order_by(SessionProof.at, SessionProof.id)) if session_ids else ():
-        found[row.session_id].append(Proof(row.method, row.at, row.vouched_by))
+    wanted = (
+        select(SessionProof.session_id, SessionProof.method, SessionProof.at, SessionProof.vouched_by)
+        .where(SessionProof.session_id.in_(session_ids))
+        .order_by(SessionProof.at, SessionProof.id)
+    )
+    for session_id, *proof in database.session().execute(wanted) if session_ids else ():
+        found[session_id].append(Proof(*proof))
     return found
