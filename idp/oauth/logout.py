@@ -12,8 +12,16 @@ from idp.oauth.responses import with_query
 from idp.platform.forms import Fields
 from idp.sessions.people import LiveSession
 
-LIMITS: Final = {"id_token_hint": 8_000, "client_id": 128, "post_logout_redirect_uri": 2_100, "state": 4_000}
-"""The parameters that are read (§2), and the characters of each; one that is longer counts as not sent."""
+LIMITS: Final = {
+    "id_token_hint": 8_000,
+    "client_id": 128,
+    "post_logout_redirect_uri": 2_100,
+    "state": 4_000,
+    "ui_locales": 1_000,
+}
+"""The parameters that are read (§2), the last by every page of ours, and the characters of each; one that is longer
+counts as not sent.
+"""
 
 
 @dataclass(frozen=True)

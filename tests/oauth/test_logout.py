@@ -137,6 +137,17 @@ def test_a_form_from_another_site_signs_nobody_out_by_itself(
     assert sessions(olivia) == []
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_question_is_put_in_the_language_asked_for(browser: Browser, olivia: str, method: str) -> None:
+    asked = (
+        address(ui_locales="fr")
+        if method == "GET"
+        else browser.client.post(LOGOUT, data={"ui_locales": "xx fr"}).headers["Location"]
+    )
+    page = browser.get(asked)
+    assert (page.name, '<html lang="fr"' in page.text) == ("logout", True)
+
+
 @pytest.mark.rule("LGO-01", "SES-04")
 def test_the_question_is_answered_by_a_form_of_ours_alone(
     app: Flask, browser: Browser, shop: RelyingParty, olivia: str
