@@ -31,6 +31,12 @@ class InvalidRequest(OAuthError):
     """A parameter is missing, sent twice, or cannot be understood."""
 
 
+_NOT_AUTHENTICATED = (
+    "client_id or credentials are missing or wrong, or they are not of the method that is registered for the client"
+)
+"""All that it can be, in one breath: which of them it was is not told."""
+
+
 class InvalidClient(OAuthError):
     """The client did not prove who it is. Nothing tells an unknown client from a wrong secret (CLI-01).
 
@@ -43,7 +49,7 @@ class InvalidClient(OAuthError):
     remedy = "Check the client id, its credentials, and the method that is registered for it."
 
     def __init__(self, message: str = "", *, error_detail: str = "", challenge: str = "") -> None:
-        super().__init__(message, error_detail=error_detail)
+        super().__init__(message or _NOT_AUTHENTICATED, error_detail=error_detail)
         self.challenge = challenge
 
 
