@@ -257,6 +257,6 @@ def _proofs(session_ids: Sequence[str]) -> dict[str, list[Proof]]:
         .where(SessionProof.session_id.in_(session_ids))
         .order_by(SessionProof.at, SessionProof.id)
     )
-    for session_id, *proof in database.session().execute(wanted) if session_ids else ():
-        found[session_id].append(Proof(*proof))
+    for session_id, method, at, vouched_by in database.session().execute(wanted) if session_ids else ():
+        found[session_id].append(Proof(method, at, vouched_by))
     return found
