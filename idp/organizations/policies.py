@@ -1,7 +1,10 @@
 """What an organization demands of everyone who enters it."""
 
+import functools
 import json
 from dataclasses import asdict, dataclass, fields
+
+from sqlalchemy import bindparam, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -9,6 +12,7 @@ from idp.organizations import authority, locking
 from idp.organizations.effective import Context
 from idp.organizations.models import Policy
 from idp.platform import database
+from idp.platform.database import Prepared
 from idp.platform.errors import Invalid
 
 METHODS = ("password", "passkey", "totp", "email_code", "recovery_code", "sso")
@@ -50,12 +54,13 @@ NAMES = tuple(field.name for field in fields(PolicySettings))
 
 def of(organization_id: str) -> PolicySettings:
     """The policy of the organization; the defaults where it has said nothing."""
-    stored = database.session().get(Policy, organization_id)
-    return PolicySettings() if stored is None else load(stored.settings_json)
+    stored = _STORED.one(organization_id=organization_id)
+    return PolicySettings() if stored is None else load(stored)
 
 
+@functools.lru_cache(maxsize=1_000)
 def load(stored: str) -> PolicySettings:
-    """The policy that is stored as `stored`."""
+    """The policy that is stored as `stored`; read once per text."""
     values = json.loads(stored)
     return PolicySettings(**values | {"methods": tuple(values.get("methods", METHODS))})
 
@@ -77,6 +82,11 @@ def change(organization_id: str, wanted: PolicySettings, *, by: Actor) -> bool:
         after=wanted,
     )
     return True
+
+
+_STORED: Prepared[str] = Prepared(
+    select(Policy.settings_json).where(Policy.organization_id == bindparam("organization_id")), str
+)
 
 
 def _one_of(field: str, value: str, known: tuple[str, ...]) -> None:
