@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.platform import clock, database, outbound
+from idp.platform import clock, database, outbound, public_addresses
 from idp.platform.outbound import OutboundFailed
 from tests import remote
 from tests.certificates import self_signed
@@ -139,7 +139,7 @@ def test_addresses_of_the_public_network_are_gone_to(
 ) -> None:
     resolving(monkeypatch, (address,))
     outbound.require_reachable("https://keys.example.com/keys")
-    assert outbound.is_public(ipaddress.ip_address(address))
+    assert public_addresses.is_public(ipaddress.ip_address(address))
 
 
 @given(st.ip_addresses(v=4))
@@ -151,8 +151,8 @@ def test_no_private_address_is_public_in_any_disguise(address: ipaddress.IPv4Add
         ipaddress.IPv6Address((0x0064_FF9B << 96) | number),
         ipaddress.IPv6Address((0x2002 << 112) | (number << 80)),
     ]
-    assert not any(outbound.is_public(one) for one in disguises)
-    assert not (address.is_private and outbound.is_public(address))
+    assert not any(public_addresses.is_public(one) for one in disguises)
+    assert not (address.is_private and public_addresses.is_public(address))
 
 
 @pytest.mark.rule("SSR-01")
