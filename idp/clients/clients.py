@@ -28,7 +28,7 @@ KINDS = ("none", "organization", "account", "any", FIXED)
 NOWHERE: Sectors = MappingProxyType({})
 """For clients without a sector, or with one that does not change."""
 
-_SPOKEN_FOR = ("usr", "mem", "team")
+_SPOKEN_FOR = ("usr", "sub", "mem", "team")
 """Prefixes of ids that stand where a client's may: as the `sub` of a token, or as the grantee of a role."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
@@ -250,7 +250,7 @@ def _own_id(given: str) -> str:
     """A machine's `sub` is its client id: it must not look like a person's (RFC 9068 §5), or another grantee's."""
     if given and (not _ID.fullmatch(given) or any(identifiers.is_one(prefix, given) for prefix in _SPOKEN_FOR)):
         raise Invalid(
-            "a client id has 1 to 128 letters, digits, '.', '_', '~', '-'; not usr_…, mem_… or team_…",
+            "a client id has 1 to 128 letters, digits, '.', '_', '~', '-'; not usr_…, sub_…, mem_… or team_…",
             field="client_id",
         )
     return given or identifiers.client()

@@ -8,7 +8,7 @@ and 9396; and ours. A name that is not here is refused, and so is a value that t
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -353,9 +353,17 @@ def machines_authenticate(registered: Metadata) -> None:
         raise _refuse("token_endpoint_auth_method", "must not be none with the grant client_credentials")
 
 
+def hosts_of(addresses: Iterable[str]) -> set[str]:
+    """The hosts to which the web brings what is sent to these addresses; empty for an application's own scheme and for
+    loopback, where whoever runs on the device answers, whatever host is named.
+    """
+    parts = [urlsplit(address) for address in addresses]
+    return {(one.hostname or "") if one.scheme == "https" else "" for one in parts}
+
+
 def pairwise_has_one_sector(registered: Metadata) -> None:
     """OpenID Connect Core §8.1: several redirect hosts have a sector only through `sector_identifier_uri`."""
-    hosts = {urlsplit(uri).hostname for uri in _strings(registered, "redirect_uris")}
+    hosts = hosts_of(_strings(registered, "redirect_uris"))
     if registered["subject_type"] == "pairwise" and len(hosts) != 1 and "sector_identifier_uri" not in registered:
         raise _refuse("sector_identifier_uri", "is needed for pairwise subjects unless all redirect_uris share a host")
 

@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from sqlalchemy import bindparam, select
 
@@ -60,11 +59,16 @@ class RegisteredClient:
 
     @property
     def sector(self) -> str:
-        """What pairwise subjects of the client are for (OpenID Connect Core §8.1); empty: subjects are public."""
+        """What pairwise subjects of the client are for (OpenID Connect Core §8.1); empty: subjects are public.
+
+        Addresses that are not a host's alone, of an application's own scheme or on a loopback host, make no sector: the
+        client is one by itself.
+        """
         if self.text("subject_type") != "pairwise":
             return ""
-        address = self.text("sector_identifier_uri") or next(iter(self.redirect_uris), "")
-        return urlsplit(address).hostname or self.id
+        sector = self.text("sector_identifier_uri")
+        hosts = metadata.hosts_of([sector] if sector else self.redirect_uris)
+        return hosts.pop() if len(hosts) == 1 and "" not in hosts else self.id
 
 
 def find(client_id: str) -> RegisteredClient | None:
