@@ -65,6 +65,16 @@ def meant(asked: tuple[str, ...], granted: tuple[str, ...]) -> Audience:
     return _declared(left[0])
 
 
+def meant_still(asked: tuple[str, ...], granted: tuple[str, ...], client: RegisteredClient) -> Audience:
+    """As `meant`, of what was granted to `client` some time ago. Raises `InvalidTarget` for what it is registered for no
+    longer, too: what the operator takes from a client does not live on in its grants.
+    """
+    found = meant(asked, granted)
+    if not found.is_issuer and found.uri not in client.texts("resources"):
+        raise InvalidTarget("the client is not registered for this resource any more")
+    return found
+
+
 def meant_by_machine(asked: tuple[str, ...], client: RegisteredClient) -> Audience:
     """The one that the token of a client that acts for itself is to be for. Raises as `granted` and `meant` do."""
     found = granted(asked, client)

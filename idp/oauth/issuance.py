@@ -67,7 +67,7 @@ class Issuance:
 
 def issue(issuance: Issuance) -> dict[str, Json]:
     """The answer of the token endpoint (RFC 6749 §5.1)."""
-    scope, now = scopes.narrowed(issuance.scope, issuance.audience), clock.now()
+    scope, now = scopes.narrowed(issuance.scope, issuance.audience, issuance.client), clock.now()
     said = access_claims(issuance, scope, now)
     access_token = _signed_within_size(said)
     answer: dict[str, Json] = {

@@ -50,7 +50,7 @@ def for_person(client: RegisteredClient, user_id: str, wanted: Wanted) -> Previe
     audience = audiences.meant(wanted.resources, tuple(one.uri for one in granted))
     authorization = _authorization(client, user_id, scope, context)
     issued = Issuance(client, authorization, scope, audience, entered)
-    narrowed, now = scopes.narrowed(scope, audience), clock.now()
+    narrowed, now = scopes.narrowed(scope, audience, client), clock.now()
     is_openid = scopes.OPENID in narrowed
     return Preview(
         issuance.within_size(issuance.access_claims(issued, narrowed, now)),

@@ -63,16 +63,22 @@ def of_machine(asked: Iterable[str] | None, client: RegisteredClient, audience: 
     return wanted
 
 
-def narrowed(scope: Iterable[str], audience: Audience) -> tuple[str, ...]:
-    """Those of the granted scopes that a token for this API carries: ours, and its own (RFC 8707 §2.2)."""
-    return tuple(one for one in scope if one in SCOPES or one in audience.scopes)
+def narrowed(scope: Iterable[str], audience: Audience, client: RegisteredClient) -> tuple[str, ...]:
+    """Those of the granted scopes that a token for this API carries: ours, and its own (RFC 8707 §2.2).
+
+    Less those that the client is registered for no longer, whatever it was granted when it was.
+    """
+    return tuple(one for one in scope if (one in SCOPES or one in audience.scopes) and _is_registered(one, client))
 
 
 def shown(scope: Iterable[str], audiences: Iterable[Audience]) -> tuple[Shown, ...]:
-    """What a consent page says of these scopes: ours first, then what the APIs say of theirs."""
-    wanted, declared = set(scope), _declared(audiences)
+    """What a consent page says of these scopes: ours first, then what the APIs say of theirs, each of those that have a
+    scope of one name.
+    """
+    wanted = set(scope)
     ours = [Shown(name, words()) for name, words in SCOPES.items() if name in wanted]
-    theirs = [Shown(name, declared[name] or name) for name in sorted(wanted & declared.keys() - SCOPES.keys())]
+    declared = {(name, words or name) for audience in audiences for name, words in audience.scopes.items()}
+    theirs = [Shown(name, words) for name, words in sorted(declared) if name in wanted - SCOPES.keys()]
     return (*ours, *theirs)
 
 

@@ -35,7 +35,7 @@ def redeem_code(request: TokenRequest, client: RegisteredClient) -> Issuance:
         client=client,
         authorization=authorization,
         scope=authorization.scope,
-        audience=audiences.meant(request.resources, authorization.resources),
+        audience=audiences.meant_still(request.resources, authorization.resources, client),
         entered=contexts.enter_again(authorization, client, request.context()),
         nonce=code.nonce or "",
         refresh_token=refresh_tokens.begin(authorization, client) if REFRESH in client.grant_types else "",

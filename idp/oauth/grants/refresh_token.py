@@ -28,7 +28,7 @@ def refresh(request: TokenRequest, client: RegisteredClient) -> Issuance:
         client=client,
         authorization=authorization,
         scope=narrowed(request.scope, authorization),
-        audience=audiences.meant(request.resources, authorization.resources),
+        audience=audiences.meant_still(request.resources, authorization.resources, client),
         entered=contexts.enter_again(authorization, client, request.context()),
     )
     return replace(issuance, refresh_token=refresh_tokens.rotate(token, authorization, client))
