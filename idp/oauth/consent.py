@@ -29,7 +29,9 @@ OPTIONAL: Final = frozenset({"email", "address", "phone", OFFLINE})
 class Question:
     """What a client wants of a person. `organization_id`: where it would act, empty without a context.
 
-    `scope`: with those behind claims that are asked for by name.
+    `scope`: with those behind claims that are asked for by name. `resources`: audiences of APIs, and, as
+    `<audience>#<scope>` (an audience has no fragment), the scopes that are wanted of each: what was agreed to of one is
+    not agreed to of another.
     """
 
     client: RegisteredClient

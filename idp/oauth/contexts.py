@@ -15,9 +15,17 @@ from idp.clients.clients import FIXED
 from idp.clients.models import OPERATOR, Client
 from idp.clients.registered import RegisteredClient
 from idp.feed.positions import head_of_feed
+from idp.oauth import proof_levels
 from idp.oauth.authorizations import LiveAuthorization
-from idp.oauth.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidTarget, OAuthError
-from idp.organizations import choices, effective
+from idp.oauth.errors import (
+    AccessDenied,
+    InsufficientUserAuthentication,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidTarget,
+    OAuthError,
+)
+from idp.organizations import choices, effective, policies
 from idp.organizations.conditions import CLIENT, ORGANIZATION, client_enabled, client_usable
 from idp.organizations.effective import Context, EffectiveRoles, Holder, effective_roles
 from idp.organizations.models import Placement, Slug
@@ -146,10 +154,13 @@ def enter(
     """Let a person act through `client` in `context` (`None`: nowhere), with the roles that are effective now.
 
     Raises `refusal` with the `error_detail` `not_a_member` where no role is effective, whatever the reason, and
-    `client_not_enabled` where the client is not usable.
+    `client_not_enabled` where the client is not usable: an organization's own is told that of every other one, and so
+    not who is a member there (ORG-11).
     """
     if context is None:
         return NOWHERE
+    if client.owner not in (OPERATOR, context.organization_id):
+        raise refusal("the application is not enabled there", error_detail="client_not_enabled")
     roles = effective_roles(Holder(user_id), context, effective.now(spare=SPARE))
     if not roles.roles:
         raise refusal("there is nothing that the person may do there", error_detail="not_a_member")
@@ -197,8 +208,25 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
     """Enter what was decided for, or where `named` moves to: within its organization, and for first-party clients to
     other organizations too.
 
-    Raises `InvalidGrant` (`context_lost`) when what was decided for is gone, `InvalidTarget` for what is not to be had.
+    Raises `InvalidGrant` (`context_lost`) when what was decided for is gone, `InvalidTarget` for what is not to be had,
+    and `InsufficientUserAuthentication` where more proof is demanded than was given; the grant stays good.
     """
+    entered = _enter_again(authorization, client, named)
+    if demands_more(entered.context, authorization.acr):
+        raise InsufficientUserAuthentication(
+            "the organization demands a second factor", error_detail="mfa_required", acr_values="aal2"
+        )
+    return entered
+
+
+def demands_more(context: Context | None, acr: str) -> bool:
+    """Whether the organization demands more proof than `acr` of everybody who enters it."""
+    if context is None or proof_levels.meets(acr, "aal2"):
+        return False
+    return policies.of(context.organization_id).mfa == "required"
+
+
+def _enter_again(authorization: LiveAuthorization, client: RegisteredClient, named: Context | None) -> Entered:
     own = of_authorization(authorization)
     if client.context.kind == FIXED:
         named = _stay_fixed(client, named)

@@ -37,7 +37,6 @@ from idp.oauth.errors import (
     UnmetAuthenticationRequirements,
 )
 from idp.oauth.proof_levels import Level
-from idp.organizations import policies
 from idp.organizations.effective import Context
 from idp.organizations.models import Organization
 from idp.platform import clock, database
@@ -377,10 +376,7 @@ def _hint_of_context(asked: Asked) -> Context | None:
 
 def _require_level(asked: Asked, entered: Entered, level: Level) -> None:
     """What the organization demands of everybody who enters it; nothing stronger than a password can be had yet."""
-    context = entered.context
-    if context is None or policies.of(context.organization_id).mfa != "required":
-        return
-    if not proof_levels.meets(level.acr, "aal2"):
+    if contexts.demands_more(entered.context, level.acr):
         if "none" in asked.request.prompt:
             raise InteractionRequired("the organization demands a second factor", error_detail="mfa_required")
         raise AccessDenied("the organization demands a second factor", error_detail="mfa_required")
@@ -394,8 +390,8 @@ def _with_consent(asked: Asked, situation: Situation, session: LiveSession, ente
         client=asked.client,
         user_id=session.user_id,
         organization_id=entered.context.organization_id if entered.context else "",
-        scope=tuple(dict.fromkeys((*asked.scope, *sorted(_behind(asked.request.claims))))),
-        resources=tuple(audience.uri for audience in asked.audiences),
+        scope=tuple(dict.fromkeys((*asked.scope, *_behind(asked)))),
+        resources=_reach(asked),
         redirect_uri=asked.request.redirect_uri,
     )
     has_agreed = _has_agreed(asked, question) and consent.remembered(question).covers(question)
@@ -407,8 +403,18 @@ def _has_agreed(asked: Asked, question: Question) -> bool:
     return asked.agreed is not None and asked.agreed.answers(question)
 
 
-def _behind(wanted: ClaimsRequest) -> frozenset[str]:
-    return claims.scopes_behind((*wanted.id_token, *wanted.userinfo))
+def _reach(asked: Asked) -> tuple[str, ...]:
+    """The APIs, and which of the scopes wanted each of them has: scopes of two APIs may have one name."""
+    known = [(audience.uri, audience.scopes) for audience in asked.audiences]
+    scopes = [f"{uri}#{scope}" for uri, declared in known for scope in asked.scope if scope in declared]
+    return (*(uri for uri, _ in known), *scopes)
+
+
+def _behind(asked: Asked) -> tuple[str, ...]:
+    """The scopes behind claims asked for by name, of those that the client may ask for: no name gets around them."""
+    wanted = asked.request.claims
+    named = sorted(claims.scopes_behind((*wanted.id_token, *wanted.userinfo)))
+    return all_scopes.allowed(named, asked.client, asked.audiences)
 
 
 # What it comes to
@@ -424,7 +430,7 @@ def _decision(asked: Asked, session: LiveSession, question: Question, entered: E
         session_id=session.id,
         subject=subjects.of(session.user_id, asked.client),
         scope=scope,
-        resources=question.resources,
+        resources=tuple(audience.uri for audience in asked.audiences),
         organization_id=entered.context.organization_id if entered.context else None,
         account_id=(entered.context.account_id or None) if entered.context else None,
         claims_json=Wishes(_agreed_claims(asked.request.claims, agreed), asked.request.claims_locales).dump(),

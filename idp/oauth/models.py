@@ -121,9 +121,9 @@ class PendingRequest(Model):
 class Consent(Period, Model):
     """What a person has agreed that a client may do, in one organization (empty: without context).
 
-    `scope` and `resources`: separated by blanks; `declined`: optional scopes that were shown and not agreed to, which
-    are not asked for again. `client_owner`, `redirect_host`: as they were; asked again when they change (CON-03).
-    Widened by ending it and making another.
+    `scope` and `resources` (audiences, and `<audience>#<scope>` for scopes of theirs): separated by blanks; `declined`:
+    optional scopes that were shown and not agreed to, which are not asked for again. `client_owner`, `redirect_host`:
+    as they were; asked again when they change (CON-03). Widened by ending it and making another.
     """
 
     __tablename__ = "consents"

@@ -14,7 +14,7 @@ from idp.login.views import answers, browser
 from idp.login.views.browser import ForeignForm
 from idp.oauth import claims, consent, interaction, pending_requests, scopes
 from idp.oauth.consent import Shown
-from idp.oauth.errors import AccessDenied
+from idp.oauth.errors import AccessDenied, OAuthError
 from idp.oauth.interaction import Asked, Need
 from idp.oauth.pending_requests import Pending
 from idp.oauth.views import interaction as way
@@ -64,7 +64,11 @@ def show() -> ResponseReturnValue:
     shown = pending.shown
     if shown is None or not _is_asked(browser.current(), pending):
         return redirect(way.address(pending), 303)
-    return _page(way.asked_by(pending), shown)
+    try:
+        asked = way.asked_by(pending)
+    except OAuthError:  # told to the client there
+        return redirect(way.address(pending), 303)
+    return _page(asked, shown)
 
 
 @public
@@ -91,8 +95,13 @@ def _ticked(form: Iterable[str]) -> frozenset[str]:
 
 
 def _allow(known: Browser, held: Pending, shown: Shown, agreed: frozenset[str]) -> None:
-    """Note what is agreed to; nothing, if something else is wanted by now: then the page is shown anew."""
-    situation = interaction.look(way.asked_by(held), known)
+    """Note what is agreed to; nothing, if something else is wanted by now: then the page is shown anew, or the client
+    is told why not, where the request goes on.
+    """
+    try:
+        situation = interaction.look(way.asked_by(held), known)
+    except OAuthError:
+        return
     question = situation.question
     if situation.need is Need.CONSENT and question is not None and shown.answers(question):
         consent.give(question, declined=set(shown.optional) - agreed)

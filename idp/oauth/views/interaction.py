@@ -13,7 +13,7 @@ from idp.clients.registered import RegisteredClient
 from idp.login import transactions
 from idp.login.transactions import SignIn, SignInOver
 from idp.login.views import answers, browser
-from idp.oauth import consent, interaction, pending_requests, redirect_addresses, responses
+from idp.oauth import authorize, consent, interaction, pending_requests, redirect_addresses, responses
 from idp.oauth.authorize import AuthorizeRequest
 from idp.oauth.errors import AccessDenied, OAuthError
 from idp.oauth.interaction import REFUSALS, Asked, Need, Situation
@@ -53,11 +53,13 @@ def resume(id: str) -> AnyResponse:
 
 def asked_by(pending: Pending) -> Asked:
     """The request with what has come of it. Raises `RequestOver` when its client or address is no more, and what is
-    sent back to the client: `AccessDenied` when the person went back without signing in.
+    sent back to the client: what the client may ask for no longer, `AccessDenied` when the person went back without
+    signing in.
     """
     client = registered.find(pending.request.client_id)
     if client is None or not redirect_addresses.is_registered(pending.request.redirect_uri, client):
         raise RequestOver
+    authorize.check(pending.request, client)
     sign_in = _sign_in_of(pending)
     if sign_in is not None and sign_in.outcome == "cancelled":
         raise AccessDenied("the person did not sign in")
