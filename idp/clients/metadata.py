@@ -302,9 +302,6 @@ OURS: Final = frozenset(
 )
 """Names of this provider's own; who registers a client for themselves does not say these."""
 
-REGISTERED: Final = frozenset(_NAMES) - OURS
-"""Names of the specifications."""
-
 _TRANSLATED: Final = frozenset({"client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri"})
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -19,6 +19,7 @@ from idp.oauth import authorizations
 from idp.oauth.models import Consent
 from idp.oauth.scopes import OFFLINE
 from idp.platform import database
+from idp.platform.database import Prepared
 from idp.users.locks import lock
 
 OPTIONAL: Final = frozenset({"email", "address", "phone", OFFLINE})
@@ -108,8 +109,8 @@ class Given:
 NOTHING = Given()
 
 
-def is_agreed(question: Question) -> bool:
-    """Whether the person need not be asked: the operator vouches for the client, or they have agreed before.
+def is_agreed(question: Question, given: Given) -> bool:
+    """Whether the person need not be asked: the operator vouches for the client, or they have agreed before (`given`).
 
     First-party clients do not ask, unless they are registered to ask always. Public clients ask each time if their
     answers go to an address that other programs on the device could listen at (DCR-06).
@@ -117,23 +118,24 @@ def is_agreed(question: Question) -> bool:
     always = question.client.text("consent") == "always"
     if question.client.first_party:
         return not always
-    return not always and _is_its_own(question) and remembered(question).covers(question)
+    return not always and _is_its_own(question) and given.covers(question)
 
 
 def remembered(question: Question) -> Given:
     """What the person has agreed to there; nothing, if client or address are not what they were (CON-03)."""
-    row = _live(question)
+    row = _LIVE.one(user_id=question.user_id, client_id=question.client.id, organization_id=question.organization_id)
     if row is None or (row.client_owner, row.redirect_host) != (question.client.owner, question.redirect_host):
         return NOTHING
     return Given(frozenset(row.scope.split()), frozenset(row.declined.split()), frozenset(row.resources.split()))
 
 
-def granted(question: Question, *, asked: bool) -> tuple[str, ...]:
-    """Those of the scopes wanted that the client gets; `asked`: the person was asked just now."""
+def granted(question: Question, given: Given, *, asked: bool) -> tuple[str, ...]:
+    """Those of the scopes wanted that the client gets; `asked`: the person was asked just now, and `given` says what
+    they answered.
+    """
     if question.client.first_party and not asked:
         return question.scope
-    agreed = remembered(question).scope
-    return tuple(scope for scope in question.scope if scope in agreed)
+    return tuple(scope for scope in question.scope if scope in given.scope)
 
 
 # Each of these is called inside `database.writing()`
@@ -143,10 +145,7 @@ def give(question: Question, declined: Collection[str] = ()) -> None:
     """The person agrees to what is wanted, less what they `declined`; what they agreed to before stays."""
     lock(question.user_id)
     before, agreed = remembered(question), set(question.scope) - set(declined)
-    row = _live(question)
-    if row is not None:
-        row.end()
-        database.session().flush()
+    _end(question)
     scope = (before.scope | agreed) - set(declined)
     given = Consent(
         user_id=question.user_id,
@@ -198,15 +197,39 @@ def _is_its_own(question: Question) -> bool:
     return not question.client.is_public or question.redirect_uri.startswith("https://")
 
 
-def _live(question: Question) -> Consent | None:
+def _end(question: Question) -> None:
+    """What was agreed to before makes room for what is agreed to now."""
     wanted = select(Consent).where(
         Consent.user_id == question.user_id,
         Consent.client_id == question.client.id,
         Consent.organization_id == question.organization_id,
         Consent.ended_at.is_(None),
     )
-    return database.session().scalars(wanted, execution_options={"populate_existing": True}).one_or_none()
+    row = database.session().scalars(wanted, execution_options={"populate_existing": True}).one_or_none()
+    if row is not None:
+        row.end()
+        database.session().flush()
 
 
 def _text(names: Collection[str]) -> str:
     return " ".join(sorted(names))
+
+
+@dataclass(frozen=True)
+class _Stored:
+    scope: str
+    declined: str
+    resources: str
+    client_owner: str
+    redirect_host: str
+
+
+_LIVE: Prepared[_Stored] = Prepared(
+    select(Consent.scope, Consent.declined, Consent.resources, Consent.client_owner, Consent.redirect_host).where(
+        Consent.user_id == bindparam("user_id"),
+        Consent.client_id == bindparam("client_id"),
+        Consent.organization_id == bindparam("organization_id"),
+        Consent.ended_at.is_(None),
+    ),
+    _Stored,
+)

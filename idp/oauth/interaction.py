@@ -24,7 +24,7 @@ from idp.oauth.authorizations import Decision
 from idp.oauth.authorize import AuthorizeRequest
 from idp.oauth.claims import Wishes
 from idp.oauth.claims_request import ClaimsRequest, Wanted
-from idp.oauth.consent import Question, Shown
+from idp.oauth.consent import Given, Question, Shown
 from idp.oauth.contexts import Entered, WantedContext
 from idp.oauth.errors import (
     AccessDenied,
@@ -44,7 +44,7 @@ from idp.platform.settings import settings
 from idp.sessions import people
 from idp.sessions.models import Browser
 from idp.sessions.people import LiveSession
-from idp.users.locks import lock
+from idp.users.locks import hold
 
 NOBODY = "nobody"
 """Instead of a person's id: somebody is named, and there is no such person."""
@@ -177,7 +177,7 @@ class Asked:
 class Situation:
     """How a request stands in a browser. `choice`: the demand by which a context can be chosen, where one can be.
 
-    `entered`: the context, and `question`: what has to be agreed to, once they are known.
+    `entered`: the context, `question`: what has to be agreed to, and `given`: what was, once they are known.
     """
 
     standing: Standing
@@ -185,6 +185,7 @@ class Situation:
     choice: Demand | None = None
     entered: Entered | None = None
     question: Question | None = None
+    given: Given = consent.NOTHING
 
     @property
     def need(self) -> Need:
@@ -227,7 +228,8 @@ def conclude(asked: Asked, browser: Browser | None, user_id: str) -> str | None:
     The person's row is locked before everything is looked at, so that a disabling or a withdrawal is either seen here
     or ends what is made here. Inside `database.writing()`.
     """
-    lock(user_id)
+    if not hold([user_id]):
+        return None
     situation = look(asked, browser)
     session, question, entered = situation.session, situation.question, situation.entered
     if session is None or question is None or entered is None or session.user_id != user_id:
@@ -237,7 +239,7 @@ def conclude(asked: Asked, browser: Browser | None, user_id: str) -> str | None:
     if people.is_due(session):
         people.touch(session)
     request = asked.request
-    decided = authorizations.begin(_decision(asked, session, question, entered))
+    decided = authorizations.begin(_decision(asked, session, question, situation.given, entered))
     return codes.issue(
         decided, asked.client.id, request.redirect_uri, request.code_challenge or None, request.nonce or None
     )
@@ -394,9 +396,10 @@ def _with_consent(asked: Asked, situation: Situation, session: LiveSession, ente
         resources=_reach(asked),
         redirect_uri=asked.request.redirect_uri,
     )
-    has_agreed = _has_agreed(asked, question) and consent.remembered(question).covers(question)
-    standing = replace(situation.standing, is_agreed=consent.is_agreed(question), has_agreed=has_agreed)
-    return replace(situation, standing=standing, question=question)
+    given = consent.remembered(question)
+    has_agreed = _has_agreed(asked, question) and given.covers(question)
+    standing = replace(situation.standing, is_agreed=consent.is_agreed(question, given), has_agreed=has_agreed)
+    return replace(situation, standing=standing, question=question, given=given)
 
 
 def _has_agreed(asked: Asked, question: Question) -> bool:
@@ -420,8 +423,8 @@ def _behind(asked: Asked) -> tuple[str, ...]:
 # What it comes to
 
 
-def _decision(asked: Asked, session: LiveSession, question: Question, entered: Entered) -> Decision:
-    agreed = consent.granted(question, asked=_has_agreed(asked, question))
+def _decision(asked: Asked, session: LiveSession, question: Question, given: Given, entered: Entered) -> Decision:
+    agreed = consent.granted(question, given, asked=_has_agreed(asked, question))
     scope = tuple(one for one in asked.scope if one in agreed)
     level, lifetimes = proof_levels.of(session.proofs), settings().lifetimes
     return Decision(

@@ -40,6 +40,7 @@ def narrowed(asked: tuple[str, ...], authorization: LiveAuthorization) -> tuple[
     Raises `InvalidScope` for more than was granted (RFC 6749 §6).
     """
     wanted = tuple(scope for scope in asked if not scopes.names_context(scope))
-    if not set(wanted) <= set(authorization.scope):
-        raise InvalidScope("more is asked for than was granted")
+    more = [scope for scope in wanted if scope not in authorization.scope]
+    if more:
+        raise InvalidScope(f"not granted by the person: {' '.join(more)}")
     return wanted or authorization.scope
