@@ -66,8 +66,8 @@ def meant(asked: tuple[str, ...], granted: tuple[str, ...]) -> Audience:
 
 
 def meant_still(asked: tuple[str, ...], granted: tuple[str, ...], client: RegisteredClient) -> Audience:
-    """As `meant`, of what was granted to `client` some time ago. Raises `InvalidTarget` for what it is registered for no
-    longer, too: what the operator takes from a client does not live on in its grants.
+    """As `meant`, of what was granted to `client` some time ago. Raises `InvalidTarget` as well for what it is not
+    registered for any more: what the operator takes from a client does not live on in its grants.
     """
     found = meant(asked, granted)
     if not found.is_issuer and found.uri not in client.texts("resources"):
