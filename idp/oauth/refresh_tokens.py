@@ -45,10 +45,6 @@ class StoredRefreshToken:
         """What it belongs to."""
         return Family(self.authorization_id, self.client_id, self.user_id, self.organization_id)
 
-    def is_unused(self) -> bool:
-        """Whether it can still be spent, as far as it alone says."""
-        return self.spent_at is None and self.ended_at is None and self.expires_at > clock.now()
-
 
 def begin(authorization: LiveAuthorization, client: RegisteredClient) -> str:
     """The first token of a family. Inside `database.writing()`."""
