@@ -288,20 +288,6 @@ _NAMES: Final[Mapping[str, Check]] = {
     "claims_in_id_token": _flag,
 }
 
-OURS: Final = frozenset(
-    {
-        "consent",
-        "profile",
-        "require_pkce",
-        "resources",
-        "serves",
-        "cors_origins",
-        "roles_in_id_token",
-        "claims_in_id_token",
-    }
-)
-"""Names of this provider's own; who registers a client for themselves does not say these."""
-
 _TRANSLATED: Final = frozenset({"client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri"})
 
 
