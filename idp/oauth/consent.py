@@ -94,16 +94,20 @@ def to_show(question: Question, account_id: str) -> Shown:
 
 @dataclass(frozen=True)
 class Given:
-    """What the person has said so far: `scope` that was agreed to, `declined` that was not, and for which APIs."""
+    """What the person has said so far, if any: `scope` that was agreed to, `declined` that was not, for which APIs."""
 
+    is_given: bool = False
     scope: frozenset[str] = frozenset()
     declined: frozenset[str] = frozenset()
     resources: frozenset[str] = frozenset()
 
     def covers(self, question: Question) -> bool:
-        """Whether the person has said something about everything that is wanted, and agreed to something."""
-        told = self.scope | self.declined
-        return bool(self.scope) and told >= set(question.scope) and self.resources >= set(question.resources)
+        """Whether the person has said something about everything that is wanted, and agreed to something, if it is any
+        scope that is wanted (RFC 6749 §3.3: there need be none).
+        """
+        told, is_agreed = self.scope | self.declined, bool(self.scope) or not question.scope
+        everything = told >= set(question.scope) and self.resources >= set(question.resources)
+        return self.is_given and is_agreed and everything
 
 
 NOTHING = Given()
@@ -126,7 +130,8 @@ def remembered(question: Question) -> Given:
     row = _LIVE.one(user_id=question.user_id, client_id=question.client.id, organization_id=question.organization_id)
     if row is None or (row.client_owner, row.redirect_host) != (question.client.owner, question.redirect_host):
         return NOTHING
-    return Given(frozenset(row.scope.split()), frozenset(row.declined.split()), frozenset(row.resources.split()))
+    said = (frozenset(one.split()) for one in (row.scope, row.declined, row.resources))
+    return Given(True, *said)
 
 
 def granted(question: Question, given: Given, *, asked: bool) -> tuple[str, ...]:

@@ -71,7 +71,9 @@ def test_a_client_is_found_by_its_owner_alone(app: Flask) -> None:
     assert [client.id for client in clients.owned(after=mine, limit=1)] == [theirs]
 
 
-@pytest.mark.parametrize("given", ["usr_0001", "sub_0001", "mem_0001", "team_0001", "a b", "a/b", "", "ä", "x" * 129, "-x"])
+@pytest.mark.parametrize(
+    "given", ["usr_0001", "sub_0001", "mem_0001", "team_0001", "a b", "a/b", "", "ä", "x" * 129, "-x"]
+)
 def test_a_client_id_that_could_be_a_persons_or_cannot_be_sent_is_refused(app: Flask, given: str) -> None:
     if given:
         with pytest.raises(Invalid):

@@ -203,3 +203,11 @@ def test_an_address_of_its_own_scheme_is_in_no_sector_with_a_host() -> None:
     with pytest.raises(InvalidMetadata) as refused:
         parse({"subject_type": "pairwise", "application_type": "native", "redirect_uris": addresses})
     assert refused.value.field == "sector_identifier_uri"
+
+
+def test_whoever_allows_a_request_without_scopes_is_not_asked_in_a_circle(app: Flask, browser: Browser) -> None:
+    ledger = party(app)
+    silent = browser.get(ledger.authorize_url(scope=None, prompt="none"))
+    assert answer_in(silent)["error"] == "consent_required"
+    assert "code" in answer_in(browser.allow(browser.get(ledger.authorize_url(scope=None))))
+    assert "code" in answer_in(browser.get(ledger.authorize_url(scope=None, prompt="none")))
