@@ -414,9 +414,14 @@ def every(app: Flask) -> list[RelyingParty]:
     ]
 
 
+def can_be_sent(uri: str) -> bool:
+    """Whether the address has a spelling in UTF-8; a lone surrogate has none."""
+    return uri == uri.encode("utf-8", "ignore").decode()
+
+
 @pytest.mark.rule("AUZ-01")
 @SOME
-@given(uri=mutated())
+@given(uri=mutated().filter(can_be_sent))
 def test_no_mutated_address_is_followed(every: list[RelyingParty], uri: str) -> None:
     for asking in every:
         response = ask(asking, redirect_uri=uri, response_type="x")

@@ -14,9 +14,9 @@ from idp.platform.vault import NoMasterKey, Unopenable, Vault
 OLD, NEW = b"an older master key, long and random", b"a newer master key, just as random"
 PLACE = {"table": "signing_keys", "column": "private_key", "row": "key-1"}
 
-_NOT_SECRET = {"digest", "hash", "salt", "check_value"}
-"""Last words of names of binary columns whose content may be read: digests, hashes, salts; and check values, which
-`master_keys` seals itself, each by the key that it belongs to."""
+_NOT_SECRET = {"digest", "hash", "salt", "check_value", "logo"}
+"""Last words of names of binary columns whose content may be read: digests, hashes, salts, pictures; and check values,
+which `master_keys` seals itself, each by the key that it belongs to."""
 
 places = st.fixed_dictionaries({name: st.text(max_size=12) for name in ("table", "column", "row")})
 
