@@ -105,6 +105,12 @@ class _Silent(WSGIRequestHandler):
         pass
 
 
+def press(page: Page, button: str) -> None:
+    """Press `button`, a selector, and wait until the browser has the answer: what comes next must not overtake it."""
+    with page.expect_navigation(wait_until="commit"):
+        page.click(button)
+
+
 def accessibility_problems(page: Page) -> list[str]:
     """What axe finds on `page`: rule, and where."""
     found = Axe().run(page).response["violations"]

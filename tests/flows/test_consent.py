@@ -24,7 +24,7 @@ from idp.organizations.organizations import OrganizationSettings
 from idp.platform import database
 from tests.actors import GOOD
 from tests.flows import browsers
-from tests.flows.browsers import Look, Visitor
+from tests.flows.browsers import Look, Visitor, press
 from tests.flows.people import EVIL, LONG
 from tests.login.conftest import made
 from tests.oauth.actors import challenge
@@ -154,13 +154,13 @@ def come_to_consent(page: Page, visitor: Visitor, origin: str, username: str = "
     """Sign in on the way to an application, and choose where to work, unless that is named."""
     page.goto(visitor.url + asked(origin, **parameters))
     page.fill("[name=username]", username)
-    page.click("#identifier-submit")
+    press(page, "#identifier-submit")
     page.fill("#password", GOOD)
-    page.click("#login-submit")
+    press(page, "#login-submit")
     is_at(page, "consent" if "account" in parameters else "select")
     if "account" not in parameters:
         page.locator("[name=context]").last.check()
-        page.click("#context-submit")
+        press(page, "#context-submit")
         is_at(page, "consent")
 
 
@@ -175,7 +175,7 @@ def test_whoever_allows_arrives_at_another_origin(
 ) -> None:
     with visitor.visit("/login", look) as page:
         come_to_consent(page, visitor, origin, response_mode=mode)
-        page.click("#consent-allow")
+        press(page, "#consent-allow")
         arrive(page, mode, look)
         (answer,) = heard
         assert (answer["state"], answer["iss"], bool(answer["code"])) == ("s-1", visitor.url, True)
@@ -188,7 +188,7 @@ def test_whoever_denies_arrives_there_as_well(
 ) -> None:
     with visitor.visit("/login", look) as page:
         come_to_consent(page, visitor, origin, response_mode=mode)
-        page.click("#consent-deny")
+        press(page, "#consent-deny")
         arrive(page, mode, look)
         assert [answer["error"] for answer in heard] == ["access_denied"]
 
@@ -196,14 +196,14 @@ def test_whoever_denies_arrives_there_as_well(
 def arrive(page: Page, mode: str, look: Look) -> None:
     """At the application; by a button, where a form has to be posted without scripts."""
     if mode == "form_post" and not look.scripts:
-        page.click("#form-post-continue")
+        press(page, "#form-post-continue")
     expect(page.locator("h1")).to_have_text("Arrived")
 
 
 def test_whoever_goes_back_while_signing_in_arrives_there_as_well(visitor: Visitor, origin: str, heard: Heard) -> None:
     with visitor.visit("/login") as page:
         page.goto(visitor.url + asked(origin))
-        page.click("#login-cancel")
+        press(page, "#login-cancel")
         expect(page.locator("h1")).to_have_text("Arrived")
         assert [answer["error"] for answer in heard] == ["access_denied"]
 
@@ -217,7 +217,7 @@ def test_what_is_left_out_is_not_agreed_to_and_reloading_and_going_back_are_safe
         page.reload()
         is_at(page, "consent")
         page.get_by_label("See your e-mail address").uncheck()
-        page.click("#consent-allow")
+        press(page, "#consent-allow")
         expect(page.locator("h1")).to_have_text("Arrived")
         page.go_back()
         is_at(page, "error")
@@ -238,7 +238,7 @@ def test_going_back_to_the_page_after_signing_out_shows_nothing_of_anybody(
         come_to_consent(page, visitor, origin)
         expect(page.get_by_text("Olivia Lund")).to_be_visible()
         page.goto(f"{visitor.url}/logout")
-        page.click("#logout-confirm")
+        press(page, "#logout-confirm")
         is_at(page, "logged-out")
         for _ in range(3):
             page.go_back()
@@ -272,7 +272,7 @@ def test_what_applications_may_do_can_be_read_and_taken_back_by_everybody(
 ) -> None:
     with visitor.visit("/login", look) as page:
         come_to_consent(page, visitor, origin, "mona", client_id="long", account="acct_long_eu")
-        page.click("#consent-allow")
+        press(page, "#consent-allow")
         expect(page.locator("h1")).to_have_text("Arrived")
         page.goto(f"{visitor.url}/me/apps")
         is_at(page, "me")

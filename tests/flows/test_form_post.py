@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.actors import GOOD
 from tests.flows import browsers, people
-from tests.flows.browsers import Look, Visitor
+from tests.flows.browsers import Look, Visitor, press
 from tests.oauth import minting
 from tests.oauth.actors import RelyingParty, claims_of, relying_party
 from tests.oauth.asking import PATH
@@ -116,7 +116,7 @@ def test_an_answer_by_form_arrives_at_another_site_as_it_was_meant(visitor: Visi
     asked = party(shop).authorize_url(response_mode="form_post", response_type="x", state=STATE)
     with visitor.visit(asked, look) as page:
         if not look.scripts:
-            page.click("#form-post-continue")
+            press(page, "#form-post-continue")
         expect(page).to_have_title("done")
     ((_, told),) = shop.heard
     assert (told["error"], told["state"], told["iss"]) == ("unsupported_response_type", STATE, visitor.url)
@@ -141,12 +141,12 @@ def test_a_request_by_form_from_another_site_is_answered_to_whoever_is_signed_in
     shop.page = f'<form method="post" action="{visitor.url}{PATH}">{inputs}<button id="go">Go</button></form>'
     with visitor.visit("/login") as page:
         page.fill("[name=username]", "olivia")
-        page.click("#identifier-submit")
+        press(page, "#identifier-submit")
         page.fill("#password", GOOD)
-        page.click("#login-submit")
+        press(page, "#login-submit")
         expect(page.locator("body")).to_have_attribute("data-page", "me")
         page.goto(f"{shop.url}/")
-        page.click("#go")
+        press(page, "#go")
         expect(page).to_have_title("done")
     ((_, told),) = shop.heard
     assert told["state"] == STATE

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.actors import GOOD
 from tests.flows import browsers, people
-from tests.flows.browsers import Look, Visitor
+from tests.flows.browsers import Look, Visitor, press
 from tests.flows.test_form_post import SCRIPTS, Shop, shop
 from tests.oauth import minting
 from tests.oauth.actors import relying_party
@@ -40,9 +40,9 @@ def _goodbye(shop: Shop) -> None:
 
 def sign_in(page: Page) -> None:
     page.fill("[name=username]", "olivia")
-    page.click("#identifier-submit")
+    press(page, "#identifier-submit")
     page.fill("#password", GOOD)
-    page.click("#login-submit")
+    press(page, "#login-submit")
     expect(page.locator("body")).to_have_attribute("data-page", "me")
 
 
@@ -60,7 +60,7 @@ def test_after_the_question_the_way_leads_to_the_application_and_back_shows_nobo
         page.goto(f"{visitor.url}/oauth2/logout?{urlencode(wish(shop))}")
         expect(page.locator("body")).to_have_attribute("data-page", "logout")
         expect(page.get_by_text("Olivia").first).to_be_visible()
-        page.click("#logout-confirm")
+        press(page, "#logout-confirm")
         expect(page).to_have_title("goodbye")
         assert page.url == f"{shop.url}/bye?state=s-1"
         for _ in range(2):
@@ -78,7 +78,7 @@ def test_a_form_of_another_site_leads_to_the_question_of_whoever_is_signed_in(vi
         sign_in(page)
         shop.page = f'<form method="post" action="{action}">{inputs}<button id="go">Go</button></form>'
         page.goto(f"{shop.url}/")
-        page.click("#go")
+        press(page, "#go")
         expect(page.locator("body")).to_have_attribute("data-page", "logout")
-        page.click("#logout-cancel")
+        press(page, "#logout-cancel")
         expect(page.locator("body")).to_have_attribute("data-page", "me")

@@ -25,7 +25,7 @@ from idp.users.models import Operator
 from tests import databases
 from tests.actors import GOOD
 from tests.flows import browsers, people
-from tests.flows.browsers import Look, Visitor
+from tests.flows.browsers import Look, Visitor, press
 from tests.traces import OPERATOR
 
 LOOKS = {
@@ -58,14 +58,14 @@ def on_postgresql(pytestconfig: pytest.Config, tmp_path: Path, visitor: Visitor)
 def name(page: Page, username: str) -> None:
     """Say who is signing in."""
     page.fill("[name=username]", username)
-    page.click("#identifier-submit")
+    press(page, "#identifier-submit")
     expect(page.locator("body")).to_have_attribute("data-page", "password")
 
 
 def give(page: Page, password: str = GOOD) -> None:
     """Give a password."""
     page.fill("#password", password)
-    page.click("#login-submit")
+    press(page, "#login-submit")
 
 
 def sign_in(page: Page, visitor: Visitor, username: str, path: str = "/login") -> None:
@@ -95,10 +95,10 @@ def test_somebody_signs_in_goes_wrong_once_and_signs_out(visitor: Visitor, look:
         expect(page.locator("h1")).to_have_text("Olivia Lund")
         page.get_by_role("link", name="Sign out").click()
         expect(page.locator("h1")).to_have_text("Sign out")
-        page.click("#logout-cancel")
+        press(page, "#logout-cancel")
         is_at(page, "me")
         page.goto(f"{visitor.url}/logout")
-        page.click("#logout-confirm")
+        press(page, "#logout-confirm")
         expect(page.locator("h1")).to_have_text("You are signed out")
         page.goto(f"{visitor.url}/me")
         is_at(page, "login")
@@ -112,10 +112,10 @@ def test_on_postgresql_it_is_the_same_story(on_postgresql: Visitor) -> None:
         give(page)
         is_at(page, "select")
         page.get_by_role("radio", name="Shop 007").check()
-        page.click("#context-submit")
+        press(page, "#context-submit")
         assert page.url.endswith("/me?context=acct_hundreds_s007")
         page.goto(f"{on_postgresql.url}/logout")
-        page.click("#logout-confirm")
+        press(page, "#logout-confirm")
         is_at(page, "logged-out")
 
 
@@ -125,7 +125,7 @@ def test_going_back_after_signing_out_shows_nothing_of_anybody(visitor: Visitor,
     with visitor.visit("/login", look) as page:
         sign_in(page, visitor, "olivia")
         page.goto(f"{visitor.url}/logout")
-        page.click("#logout-confirm")
+        press(page, "#logout-confirm")
         is_at(page, "logged-out")
         for _ in range(3):
             page.go_back()
@@ -183,7 +183,7 @@ def test_two_people_use_one_browser_and_are_asked_who_it_is(visitor: Visitor, lo
         expect(page.get_by_text("Bob")).to_have_count(0)
         page.goto(f"{visitor.url}/logout")
         expect(page.locator(".people li")).to_have_count(2)
-        page.click("#logout-confirm")
+        press(page, "#logout-confirm")
         page.goto(f"{visitor.url}/login")
         expect(page.get_by_role("button", name="Continue as")).to_have_count(0)
 
@@ -230,7 +230,7 @@ def test_somebody_chooses_where_to_work(visitor: Visitor, look: Look, username: 
         expect(page.locator("[name=context]")).to_have_count(choices)
         expect(page.locator("[name=q]")).to_have_count(0)
         page.get_by_role("radio", name=chosen).check()
-        page.click("#context-submit")
+        press(page, "#context-submit")
         is_at(page, "me")
         expect(page.locator("[aria-current=true]").first).to_contain_text("Chosen")
 
@@ -248,7 +248,7 @@ def test_one_of_three_hundred_accounts_is_found_by_its_name_and_by_leafing(visit
         page.get_by_role("link", name="More accounts of").click()
         expect(page.locator("[name=context]")).to_have_count(50)
         page.get_by_role("radio", name="Shop 077").check()
-        page.click("#context-submit")
+        press(page, "#context-submit")
         assert page.url.endswith("/me?context=acct_hundreds_s077")
         expect(page.get_by_role("status")).to_have_text("You chose Shop 077 of Hundreds & Sons.")
         expect(page.locator(".panel .rows li")).to_have_count(8)
@@ -321,7 +321,7 @@ def every_page(page: Page, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) ->
 
     yield leads_to("login")
     page.evaluate("document.querySelector('#username').required = false")
-    page.click("#identifier-submit")
+    press(page, "#identifier-submit")
     yield leads_to("login")
     name(page, "mona@northwind.test")
     yield leads_to("password")
@@ -349,7 +349,7 @@ def every_page(page: Page, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) ->
     name(page, people.LONG)
     yield leads_to("password")
     page.goto(f"{visitor.url}/logout")
-    page.click("#logout-confirm")
+    press(page, "#logout-confirm")
     yield leads_to("logged-out")
     for username, step in (("nick", "select"), ("eve", "select"), ("tom", "select")):
         sign_in(page, visitor, username)
@@ -426,7 +426,7 @@ def set_up(page: Page, username: str, password: str = GOOD) -> None:
     page.fill("#username", username)
     page.fill("#email", f"{username}@northwind.test")
     page.fill("#password", password)
-    page.click("#setup-submit")
+    press(page, "#setup-submit")
 
 
 @pytest.mark.rule("API-08")
@@ -442,7 +442,7 @@ def test_the_first_operator_sets_up_goes_wrong_and_signs_in(visitor: Visitor, lo
         set_up(page, username)
         is_at(page, "login")
         expect(page.locator("[name=username]")).to_have_value(username)
-        page.click("#identifier-submit")
+        press(page, "#identifier-submit")
         give(page)
         expect(page.locator("h1")).to_have_text(username)
         page.goto(visitor.url + link)
