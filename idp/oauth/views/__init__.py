@@ -4,6 +4,7 @@ from flask import Flask
 
 from idp.oauth.views import (
     authorize,
+    changes,
     consent,
     interaction,
     introspection,
@@ -18,6 +19,7 @@ from idp.oauth.views import (
 def init(app: Flask) -> None:
     """Serve the endpoints in `app`, one line each."""
     authorize.init(app)
+    changes.init(app)
     consent.init(app)
     interaction.init(app)
     introspection.init(app)
