@@ -175,8 +175,8 @@ def _named(call: Call) -> Shown:
 
 
 def _sent(call: Call, name: str) -> str:
-    """RFC 6749 §3.2: a parameter without a value was not sent. What only asks has no form: there the header is all."""
-    return "" if call.method == "GET" else call.form.get(name) or ""
+    """RFC 6749 §3.2: a parameter without a value was not sent."""
+    return call.form.get(name) or ""
 
 
 # What each method proves

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from idp.oauth.views import (
+    accounts,
     authorize,
     changes,
     consent,
@@ -18,6 +19,7 @@ from idp.oauth.views import (
 
 def init(app: Flask) -> None:
     """Serve the endpoints in `app`, one line each."""
+    accounts.init(app)
     authorize.init(app)
     changes.init(app)
     consent.init(app)

@@ -10,14 +10,13 @@ from typing import Final
 from flask import Flask
 
 from idp.feed import acknowledgements, follower
-from idp.feed.follower import Changes, CursorExpired, Superseding
+from idp.feed.follower import Changes, Superseding
 from idp.oauth.errors import InvalidRequest
 from idp.oauth.views import machine
 from idp.oauth.views.authentication import authenticate_server
-from idp.oauth.views.phrase import phrase
+from idp.oauth.views.phrase import as_resource
 from idp.platform.access import public
 from idp.platform.calls import Answer, Call
-from idp.platform.errors import Refusal
 from idp.platform.forms import Fields
 
 _POSITION: Final = re.compile(r"[0-9]{1,18}")
@@ -26,7 +25,7 @@ _INSTANCE: Final = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
 def init(app: Flask) -> None:
     """Serve the endpoint in `app`."""
-    machine.mount(app, "/oauth2/changes", changes, methods=("GET", "POST"), phrase=refuse)
+    machine.mount(app, "/oauth2/changes", changes, methods=("GET", "POST"), phrase=as_resource)
 
 
 @public
@@ -42,13 +41,6 @@ def changes(call: Call) -> Answer:
     if since is not None and instance:
         acknowledgements.note(client.id, instance, since)
     return Answer.json(_told(found))
-
-
-def refuse(refusal: Refusal, call: Call) -> Answer:
-    """As every endpoint does; but a position that is not known is 410, whatever else was right."""
-    if isinstance(refusal, CursorExpired):
-        return Answer.json({"error": refusal.code, "error_description": refusal.message}, refusal.status)
-    return phrase(refusal, call)
 
 
 def _told(found: Changes) -> dict[str, object]:
