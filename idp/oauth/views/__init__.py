@@ -7,6 +7,7 @@ from idp.oauth.views import (
     authorize,
     changes,
     consent,
+    evaluation,
     interaction,
     introspection,
     logout,
@@ -23,6 +24,7 @@ def init(app: Flask) -> None:
     authorize.init(app)
     changes.init(app)
     consent.init(app)
+    evaluation.init(app)
     interaction.init(app)
     introspection.init(app)
     logout.init(app)
