@@ -1,5 +1,7 @@
 """What entries of the change feed hit: every superseded token, and no fresh one."""
 
+import os
+import re
 import threading
 import time
 from typing import Any
@@ -300,3 +302,18 @@ def test_nothing_that_goes_wrong_ends_the_following(
 def test_secrets_are_sent_over_tls_alone(address: str) -> None:
     with pytest.raises(ValueError, match="https"):
         Verifier(address, API, client_id=CLIENT, client_secret=SECRET)
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "x" * 65])
+def test_instances_have_names_that_the_provider_takes(name: str) -> None:
+    with pytest.raises(ValueError, match="instance"):
+        Verifier("https://id.example.com", API, client_id=CLIENT, client_secret=SECRET, instance=name)
+
+
+def test_without_a_name_host_and_process_are_one(
+    make: Make, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "a_host." * 20)
+    make().poll()
+    assert re.fullmatch(rf"[a-z.-]{{50,62}}:{os.getpid()}", provider.asked[-1].query["instance"])
+    assert len(provider.asked[-1].query["instance"]) == 64

@@ -85,7 +85,7 @@ class Accounts:
             return None
         try:
             answer = self._provider.get(PATH + account_id)
-            if answer.status in (400, 404):
+            if answer.status == 404:
                 return None
             if answer.status != 200:
                 raise Away(f"the account was answered with {answer.status}")

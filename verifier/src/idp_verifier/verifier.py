@@ -1,6 +1,7 @@
 """The order in which an access token is decided on."""
 
 import os
+import re
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ from idp_verifier.tokens import Token
 
 NO_ROLES: Final[Mapping[str, Collection[str]]] = {}
 REAL: Final = Clocks()
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._:@-]")
 
 
 class Verifier:
@@ -30,14 +32,15 @@ class Verifier:
     `client_secret`: of the client of the operator that has this audience among those that it serves.
 
     `addresses`: where the nodes of the provider are reached, if not at `issuer`. `instance`: the name of this process
-    in the provider's list of who has read how far (host and process number, if empty). `permissions`: the roles that
+    in the provider's list of who has read how far: up to 64 letters, digits and `._:@-` (host and process number, if
+    empty). `permissions`: the roles that
     allow each permission, for an API whose tokens list none. `reads_for`: seconds for which calls that only read go on
     by what was last known, while the provider answers nothing at all. `most`: entries of the change feed kept in
     memory. `tls`: how to verify the provider's certificate.
 
     It begins to follow the change feed at the first token, or with `start`, and does so until `close`, or the end of a
     `with` block. After a fork it begins anew. Raises `ValueError` for addresses that are not `https` (`http` on
-    loopback).
+    loopback), and for such an `instance`.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class Verifier:
         tls: ssl.SSLContext | None = None,
         clocks: Clocks = REAL,
     ) -> None:
+        if _NOT_IN_NAMES.search(instance) or len(instance) > 64:
+            raise ValueError("instance: up to 64 letters, digits and ._:@- are expected")
         self.issuer, self.audience = issuer, audience
         self._addresses, self._credentials, self._tls = tuple(addresses) or (issuer,), (client_id, client_secret), tls
         self._instance, self._roles_for, self._clocks = instance, permissions, clocks
@@ -140,7 +145,7 @@ class _Running:
         self.provider = provider
         self.keys = Keys(provider, clocks)
         self.accounts = Accounts(provider)
-        name = instance or f"{socket.gethostname()}:{self.process}"
+        name = instance or _NOT_IN_NAMES.sub("-", f"{socket.gethostname()}:{self.process}")[-64:]
         self.follower = Follower(provider, self.keys, self.accounts, clocks, name, most)
         self.introspection = Introspection(provider, clocks)
         self.world = World(self._account, roles_for, clocks)
