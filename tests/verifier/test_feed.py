@@ -4,6 +4,7 @@ import os
 import re
 import threading
 import time
+import warnings
 from typing import Any
 
 import pytest
@@ -313,7 +314,28 @@ def test_instances_have_names_that_the_provider_takes(name: str) -> None:
 def test_without_a_name_host_and_process_are_one(
     make: Make, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socket.gethostname", lambda: "a_host." * 20)
+    monkeypatch.setattr("socket.gethostname", lambda: "a+host." * 20)
     make().poll()
     assert re.fullmatch(rf"[a-z.-]{{50,62}}:{os.getpid()}", provider.asked[-1].query["instance"])
     assert len(provider.asked[-1].query["instance"]) == 64
+
+
+def test_after_a_fork_the_child_follows_by_itself(provider: FakeProvider, clock: FakeClock) -> None:
+    clocks = Clocks(wall=clock.time)
+    with Verifier(provider.issuer, API, client_id=CLIENT, client_secret=SECRET, clocks=clocks) as verifier:
+        verifier.verify(provider.token())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads is the point
+            child = os.fork()
+        if not child:
+            verified = 1
+            try:
+                verifier.start()
+                time.sleep(0.4)
+                verifier.verify(provider.token())
+                verified = 0
+            finally:
+                os._exit(verified)
+        assert os.waitpid(child, 0)[1] == 0
+    names = {asked.query["instance"] for asked in list(provider.asked) if asked.path == CHANGES}
+    assert len(names) == 2

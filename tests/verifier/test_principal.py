@@ -138,13 +138,19 @@ def test_a_token_without_organization_is_for_no_account(verifier: Verifier, prov
         verifier.verify(provider.token(org_id=None)).require(account="acct_1")
 
 
-def test_an_entry_that_names_the_account_drops_its_record(
-    calling: Principal, verifier: Verifier, provider: FakeProvider
+@pytest.mark.parametrize("match", [{"org_id": "org_a", "account_id": "acct_1"}, {"org_id": "org_a"}, {}])
+def test_an_entry_that_names_the_account_or_stands_for_such_drops_its_record(
+    calling: Principal, verifier: Verifier, provider: FakeProvider, match: dict[str, str]
 ) -> None:
     calling.require(account="acct_1")
     provider.accounts["acct_1"] = record(status="suspended")
     calling.require(account="acct_1")
-    provider.lose(org_id="org_a", account_id="acct_1")
+    for other in ({"org_id": "org_b"}, {"account_id": "acct_2"}, {"org_id": "org_a", "sub": "usr_bob"}):
+        provider.lose(**other)
+    verifier.poll()
+    calling.require(account="acct_1")
+    assert provider.count(ACCOUNT) == 1
+    provider.lose(**match)
     verifier.poll()
     with pytest.raises(Forbidden):
         calling.require(account="acct_1")

@@ -60,11 +60,19 @@ class Accounts:
             self._remember(account, drops)
         return account
 
-    def drop(self, account_id: str) -> None:
-        """Forget one account: an entry of the feed names it."""
+    def drop(self, match: Mapping[str, str]) -> None:
+        """Forget what an entry of the feed may be about: the account that it names, or those of the organization that
+        it names alone, or all if it names nothing. Such wide entries stand for many that named accounts.
+        """
+        if "account_id" not in match and not match.keys() <= {"org_id"}:
+            return
         with self._lock:
             self._drops += 1
-            self._known.pop(account_id, None)
+            if "account_id" in match:
+                self._known.pop(match["account_id"], None)
+                return
+            left = match.get("org_id")
+            self._known = {name: one for name, one in self._known.items() if left and one.organization_id != left}
 
     def forget(self) -> None:
         """Forget all of them."""

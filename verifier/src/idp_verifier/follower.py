@@ -174,8 +174,7 @@ class Follower:
     def _take(self, page: "_Page", sent: float) -> bool:
         snapshot = self._snapshot
         for match in page.matches():
-            if "account_id" in match:
-                self._accounts.drop(match["account_id"])
+            self._accounts.drop(match)
             if "kid" in match:
                 self._keys.withdraw(match["kid"])
         snapshot.take((entry for entry in page.entries if "kid" not in entry.match), page.reaches)
