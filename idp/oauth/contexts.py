@@ -15,9 +15,17 @@ from idp.clients.clients import FIXED
 from idp.clients.models import OPERATOR, Client
 from idp.clients.registered import RegisteredClient
 from idp.feed.positions import head_of_feed
+from idp.oauth import proof_levels
 from idp.oauth.authorizations import LiveAuthorization
-from idp.oauth.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidTarget, OAuthError
-from idp.organizations import choices, effective
+from idp.oauth.errors import (
+    AccessDenied,
+    InsufficientUserAuthentication,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidTarget,
+    OAuthError,
+)
+from idp.organizations import choices, effective, policies
 from idp.organizations.conditions import CLIENT, ORGANIZATION, client_enabled, client_usable
 from idp.organizations.effective import Context, EffectiveRoles, Holder, effective_roles
 from idp.organizations.models import Placement, Slug
@@ -29,6 +37,8 @@ NONE = "none"
 
 SPARE = 30 * clock.SECOND
 """A grant that has no more left than this is left out: its token would expire before it is of use."""
+
+_SECOND_FACTOR = "aal2"
 
 ORGANIZATION_SCOPE, ACCOUNT_SCOPE = "organization:", "account:"
 """What the scopes begin with that name a context."""
@@ -208,6 +218,20 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
     if not stays and not client.first_party:
         raise InvalidTarget("the authorization is for another organization", error_detail="client_not_enabled")
     return enter(authorization.user_id, named, client)
+
+
+def require_proof(entered: Entered, acr: str) -> None:
+    """Raise `InsufficientUserAuthentication` where the organization demands more than the proofs of level `acr`.
+
+    The grant stays good, and is not spent: the person proves more at the authorization endpoint.
+    """
+    context = entered.context
+    if context is None or proof_levels.meets(acr, _SECOND_FACTOR):
+        return
+    if policies.of(context.organization_id).mfa == "required":
+        raise InsufficientUserAuthentication(
+            "the organization demands a second factor", error_detail="mfa_required", acr_values=_SECOND_FACTOR
+        )
 
 
 def denied(refusal: OAuthError) -> OAuthError:
