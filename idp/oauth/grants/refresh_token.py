@@ -24,15 +24,14 @@ def refresh(request: TokenRequest, client: RegisteredClient) -> Issuance:
     authorization = authorizations.find_live(token.authorization_id)
     if authorization is None:
         raise InvalidGrant("the authorization has ended")
-    entered = contexts.enter_again(authorization, client, request.context())
-    contexts.require_proof(entered, authorization.acr)
     issuance = Issuance(
         client=client,
         authorization=authorization,
         scope=narrowed(request.scope, authorization),
         audience=audiences.meant(request.resources, authorization.resources),
-        entered=entered,
+        entered=contexts.enter_again(authorization, client, request.context()),
     )
+    contexts.require_proof(issuance.entered, authorization.acr)
     return replace(issuance, refresh_token=refresh_tokens.rotate(token, authorization, client))
 
 
