@@ -15,6 +15,8 @@ from idp.cli import start
 from idp.cli import worker as work
 from idp.cli.door import Command, create_app
 from idp.clients import secrets
+from idp.feed import acknowledgements
+from idp.feed import follower as following
 from idp.feed.follower import Follower
 from idp.platform import database, health, metrics, web_server
 from idp.platform.errors import Invalid, Unavailable
@@ -90,15 +92,18 @@ def _answering(app: Flask, settings: Settings, tls: Tls | None, listener: socket
         leash.follow()
         leash.when_stopping(health.drain)
         follower = Follower(app, longest_token=settings.lifetimes.access)
-        app.extensions["canopy_follower"] = follower
+        with app.app_context():
+            following.appoint(follower)
         uses = Rounds("use of secrets", app, write_uses, every=60)
-        follower.start()
-        uses.start()
+        said = Rounds("acknowledgements", app, write_acknowledgements, every=acknowledgements.EVERY)
+        background: tuple[work.Background, ...] = (follower, uses, said)
+        for one in background:
+            one.start()
         leash.ready()
         web_server.serve(app, listener, tls)
-        uses.stop()
+        for one in reversed(background):
+            one.stop()
         _write_last_uses(app)
-        follower.stop()
 
     return answer
 
@@ -118,6 +123,14 @@ def write_uses() -> bool:
     if secrets.were_used():
         with database.writing():
             secrets.write_uses()
+    return False
+
+
+def write_acknowledgements() -> bool:
+    """Write down how far services say that they have followed the feed; whether there is more to do at once: never."""
+    if due := acknowledgements.due():
+        with database.writing():
+            acknowledgements.write(due)
     return False
 
 

@@ -18,7 +18,7 @@ from idp.audit.seal import Sealer
 from idp.cli import start
 from idp.cli.door import Command, create_app
 from idp.credentials import guesses
-from idp.feed import positions
+from idp.feed import acknowledgements, positions
 from idp.login import transactions
 from idp.oauth import client_assertions, pending_requests
 from idp.oauth import upkeep as old_authorizations
@@ -54,6 +54,7 @@ def _keys() -> bool:
 
 CHORES: Final = (
     Chore("feed clean-up", 60, partial(_in_batches, positions.clean_up)),
+    Chore("follower clean-up", 60, partial(_in_batches, acknowledgements.clean_up)),
     Chore("job clean-up", 60, partial(_in_batches, jobs.clean_up)),
     Chore("sign-in clean-up", 60, partial(_in_batches, transactions.clean_up)),
     Chore("authorization clean-up", 60, partial(_in_batches, old_authorizations.clean_up)),

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 from idp.clients import metadata
 from idp.clients.clients import ClientContext
 from idp.clients.metadata import NOTHING, Json, Metadata
-from idp.clients.models import Client, ClientDisablement
+from idp.clients.models import OPERATOR, Client, ClientDisablement
 from idp.platform.database import Prepared
 
 
@@ -56,6 +56,11 @@ class RegisteredClient:
     def is_public(self) -> bool:
         """Whether the client has no credential of its own (RFC 6749 §2.1)."""
         return self.auth_method == NOTHING
+
+    @property
+    def serves(self) -> frozenset[str]:
+        """The audiences of the APIs that the client is; the operator's word, which holds for its own clients alone."""
+        return frozenset(self.texts("serves")) if self.owner == OPERATOR else frozenset()
 
     @property
     def sector(self) -> str:

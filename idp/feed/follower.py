@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, bindparam, func, select
 
 from idp.feed import positions
 from idp.feed.models import Change
-from idp.platform import clock
+from idp.platform import clock, memory
 from idp.platform.database import Prepared
 from idp.platform.errors import Refusal, Unavailable
 from idp.platform.rounds import Application, Rounds
@@ -184,6 +184,26 @@ class Follower:
         with self._news:
             if not self._news.wait_for(lambda: self._read_at >= asked, timeout=OLDEST_ANSWER):
                 raise Behind
+
+
+def appoint(follower: Follower) -> None:
+    """Let `follower` answer for this process from now on."""
+    memory.of(_Appointed).follower = follower
+
+
+def of_this_process() -> Follower:
+    """The follower that answers for this process. Raises `Behind` where none does."""
+    follower = memory.of(_Appointed).follower
+    if follower is None:
+        raise Behind
+    return follower
+
+
+class _Appointed:
+    """Of one application in this process: who follows the feed."""
+
+    def __init__(self) -> None:
+        self.follower: Follower | None = None
 
 
 def folded(entries: list[Superseding], most: int) -> list[Superseding]:

@@ -38,6 +38,8 @@ NONE = "none"
 SPARE = 30 * clock.SECOND
 """A grant that has no more left than this is left out: its token would expire before it is of use."""
 
+_SECOND_FACTOR = "aal2"
+
 ORGANIZATION_SCOPE, ACCOUNT_SCOPE = "organization:", "account:"
 """What the scopes begin with that name a context."""
 
@@ -236,6 +238,20 @@ def _enter_again(authorization: LiveAuthorization, client: RegisteredClient, nam
     if not stays and not client.first_party:
         raise InvalidTarget("the authorization is for another organization", error_detail="client_not_enabled")
     return enter(authorization.user_id, named, client)
+
+
+def require_proof(entered: Entered, acr: str) -> None:
+    """Raise `InsufficientUserAuthentication` where the organization demands more than the proofs of level `acr`.
+
+    The grant stays good, and is not spent: the person proves more at the authorization endpoint.
+    """
+    context = entered.context
+    if context is None or proof_levels.meets(acr, _SECOND_FACTOR):
+        return
+    if policies.of(context.organization_id).mfa == "required":
+        raise InsufficientUserAuthentication(
+            "the organization demands a second factor", error_detail="mfa_required", acr_values=_SECOND_FACTOR
+        )
 
 
 def denied(refusal: OAuthError) -> OAuthError:

@@ -7,7 +7,6 @@ INT-02): expired, revoked, of another kind, somebody else's, or no token at all.
 from collections.abc import Mapping
 from typing import Final
 
-from idp.clients.models import OPERATOR
 from idp.clients.registered import RegisteredClient
 from idp.oauth import access_tokens
 from idp.oauth.access_tokens import AccessToken
@@ -30,10 +29,5 @@ def introspect(raw: str, asker: RegisteredClient) -> Mapping[str, Json]:
 
 
 def concerns(token: AccessToken, asker: RegisteredClient) -> bool:
-    """Whether `asker` is the client that the token was issued to, or serves an API that it is for.
-
-    Which APIs a client serves is the operator's word, and holds for the operator's clients alone.
-    """
-    if token.client_id == asker.id:
-        return True
-    return asker.owner == OPERATOR and not set(token.audiences).isdisjoint(asker.texts("serves"))
+    """Whether `asker` is the client that the token was issued to, or serves an API that it is for."""
+    return token.client_id == asker.id or not asker.serves.isdisjoint(token.audiences)

@@ -1,7 +1,8 @@
 """Scopes: which there are, what each means to a person, and which of those asked for a client may get.
 
-Ours are the ones of OpenID Connect (Core §5.4, §11) and `roles`; the others are declared by APIs, with their words.
-Scopes that name a context (`organization:<id>`, `account:<id>`) are wishes that `contexts` reads; none is granted.
+Ours are the ones of OpenID Connect (Core §5.4, §11), `roles` and `accounts`; the others are declared by APIs, with
+their words. Scopes that name a context (`organization:<id>`, `account:<id>`) are wishes that `contexts` reads; none is
+granted.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,7 @@ from idp.platform.i18n import gettext as _
 OPENID: Final = "openid"
 OFFLINE: Final = "offline_access"
 ROLES: Final = "roles"
+ACCOUNTS: Final = "accounts"
 
 SCOPES: Final[Mapping[str, Callable[[], str]]] = {
     OPENID: lambda: _("Know that it is you, by an identifier"),
@@ -24,6 +26,7 @@ SCOPES: Final[Mapping[str, Callable[[], str]]] = {
     "address": lambda: _("See your postal address"),
     "phone": lambda: _("See your telephone number"),
     ROLES: lambda: _("See your roles in the organization"),
+    ACCOUNTS: lambda: _("See the organizations and accounts where you may work, and your roles there"),
     OFFLINE: lambda: _("Stay connected when you are not there, until you take it back"),
 }
 """Our own scopes, each with what it lets an application do, in the language of the page; in the order shown."""

@@ -37,6 +37,11 @@ def person(subject: str, client: RegisteredClient) -> str | None:
     return _REVERSE.one(sector=client.sector, subject=subject)
 
 
+def whoever(subject: str) -> str:
+    """The id of the person whom some client calls `subject`; `subject` itself where that is no pairwise name."""
+    return (_ANYBODY.one(subject=subject) if subject.startswith(PREFIX) else None) or subject
+
+
 def _make(sector: str, user_id: str) -> str:
     """While this is written no loss is: whoever takes something from the person has to know the name."""
     losses.hold_back()
@@ -68,6 +73,10 @@ _REVERSE: Prepared[str] = Prepared(
         PairwiseSubject.subject == bindparam("subject"), PairwiseSubject.sector == bindparam("sector")
     ),
     str,
+)
+
+_ANYBODY: Prepared[str] = Prepared(
+    select(PairwiseSubject.user_id).where(PairwiseSubject.subject == bindparam("subject")), str
 )
 
 _INSERT = text(

@@ -5,7 +5,7 @@ many there are.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import CTE, BigInteger, Select, Text, bindparam, func, literal, or_, select, union_all
@@ -37,26 +37,52 @@ PAGE = 50
 """Accounts that are shown at a time."""
 
 
+OWNERSHIP = "ownership"
+"""The source of what is held without a grant."""
+
+
+@dataclass(frozen=True, order=True)
+class Sourced:
+    """A role by its key, and one source that it is held from (`RoleGrant.source`, or `OWNERSHIP`)."""
+
+    role: str
+    source: str
+
+
 @dataclass(frozen=True)
 class OrganizationChoice:
-    """An organization that the person is active in, and the keys of the roles held on it (perhaps none)."""
+    """An organization that the person is active in, with the roles that are held on it (perhaps none)."""
 
     id: str
     slug: str
     name: str
-    roles: tuple[str, ...]
+    held: tuple[Sourced, ...]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The keys of those roles."""
+        return _keys(self.held)
 
 
 @dataclass(frozen=True)
 class AccountChoice:
-    """An account that the person may enter: `organization_roles` reach it, `account_roles` are held on it."""
+    """An account that the person may enter: `organization_roles` reach it, `held` on it are `account_roles`."""
 
     id: str
     key: str
     name: str
     livemode: bool
     organization_roles: tuple[str, ...]
-    account_roles: tuple[str, ...]
+    held: tuple[Sourced, ...]
+
+    @property
+    def account_roles(self) -> tuple[str, ...]:
+        """The keys of the roles that are held on it or on a group that holds it."""
+        return _keys(self.held)
+
+
+def _keys(held: Iterable[Sourced]) -> tuple[str, ...]:
+    return tuple(sorted({one.role for one in held}))
 
 
 def organizations_of(user_id: str) -> list[OrganizationChoice]:
@@ -64,10 +90,10 @@ def organizations_of(user_id: str) -> list[OrganizationChoice]:
     values = _values(user_id, "", now())
     session = database.session()
     found = session.execute(_ORGANIZATIONS, values).all()
-    roles: dict[str, set[str]] = defaultdict(set)
-    for organization_id, key in session.execute(_ORGANIZATION_ROLES, values):
-        roles[organization_id].add(key)
-    return [OrganizationChoice(id, slug, name, tuple(sorted(roles[id]))) for id, slug, name in found]
+    held: dict[str, set[Sourced]] = defaultdict(set)
+    for organization_id, key, source in session.execute(_ORGANIZATION_ROLES, values):
+        held[organization_id].add(Sourced(key, source))
+    return [OrganizationChoice(id, slug, name, tuple(sorted(held[id]))) for id, slug, name in found]
 
 
 def accounts_in(
@@ -104,12 +130,12 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _held_on(placements: Sequence[str], values: Mapping[str, str | int]) -> dict[str, set[str]]:
-    held: dict[str, set[str]] = defaultdict(set)
-    for placement_id, key in database.session().execute(
+def _held_on(placements: Sequence[str], values: Mapping[str, str | int]) -> dict[str, set[Sourced]]:
+    held: dict[str, set[Sourced]] = defaultdict(set)
+    for placement_id, key, source in database.session().execute(
         _ACCOUNT_ROLES.where(_on_accounts.c.placement_id.in_(placements)), values
     ):
-        held[placement_id].add(key)
+        held[placement_id].add(Sourced(key, source))
     return held
 
 
@@ -139,7 +165,7 @@ def _organizations_statement() -> Select[str, str, str]:
     )
 
 
-def _organization_roles_statement() -> Select[str, str]:
+def _organization_roles_statement() -> Select[str, str, str]:
     mine = _memberships()
     grantees = union_all(
         select(mine.c.id.label("grantee"), mine.c.organization_id),
@@ -148,12 +174,12 @@ def _organization_roles_statement() -> Select[str, str]:
         .where(is_open(TeamMember)),
     ).cte("grantees")
     granted = (
-        select(RoleGrant.organization_id, RoleGrant.role_key)
+        select(RoleGrant.organization_id, RoleGrant.role_key, RoleGrant.source)
         .join(grantees, grantees.c.grantee == RoleGrant.grantee)
         .where(RoleGrant.scope == grantees.c.organization_id, is_open(RoleGrant), counts(RoleGrant))
     )
     owned = (
-        select(Ownership.organization_id, literal(OWNER_ROLE))
+        select(Ownership.organization_id, literal(OWNER_ROLE), literal(OWNERSHIP))
         .join(mine, mine.c.id == Ownership.member_id)
         .where(is_open(Ownership))
     )
@@ -161,14 +187,14 @@ def _organization_roles_statement() -> Select[str, str]:
 
 
 def _on_accounts_query() -> CTE:
-    """(placement, role) for every grant that counts on an account or on a group that holds it."""
+    """(placement, role, source) for every grant that counts on an account or on a group that holds it."""
     grantees = holders(member_of().cte("member"))
     mine = (RoleGrant.grantee.in_(select(grantees.c.grantee)), is_open(RoleGrant), counts(RoleGrant))
-    direct = select(RoleGrant.placement_id.label("placement_id"), RoleGrant.role_key.label("key")).where(
-        RoleGrant.organization_id == ORGANIZATION, RoleGrant.placement_id.is_not(None), *mine
-    )
+    direct = select(
+        RoleGrant.placement_id.label("placement_id"), RoleGrant.role_key.label("key"), RoleGrant.source.label("source")
+    ).where(RoleGrant.organization_id == ORGANIZATION, RoleGrant.placement_id.is_not(None), *mine)
     by_group = (
-        select(GroupAccount.placement_id, RoleGrant.role_key)
+        select(GroupAccount.placement_id, RoleGrant.role_key, RoleGrant.source)
         .join(RoleGrant, RoleGrant.scope == GroupAccount.account_group_id)
         .where(RoleGrant.organization_id == ORGANIZATION, is_open(GroupAccount), *mine)
     )
@@ -176,7 +202,7 @@ def _on_accounts_query() -> CTE:
 
 
 _on_accounts = _on_accounts_query()
-_ACCOUNT_ROLES = select(_on_accounts.c.placement_id, _on_accounts.c.key)
+_ACCOUNT_ROLES = select(_on_accounts.c.placement_id, _on_accounts.c.key, _on_accounts.c.source)
 
 
 def _accounts_statement() -> Select[str, str, str, str, int]:

@@ -11,13 +11,14 @@ from werkzeug.test import TestResponse
 from idp.clients import clients
 from idp.clients.clients import ClientContext
 from idp.oauth import authorizations
-from idp.organizations import accounts, grants, memberships, organizations
+from idp.organizations import accounts, grants, memberships, organizations, policies
+from idp.organizations.policies import PolicySettings
 from idp.platform import clock, database
 from idp.sessions import people
 from idp.users import lifecycle, users
 from tests.oauth.actors import RelyingParty, claims_of
 from tests.oauth.decisions import Person, code_for, decide, redemption, shop, signed_in, somebody
-from tests.organizations.actors import ACME, BIRCH, DE, US, VERA, give, grant_of, member, take, to
+from tests.organizations.actors import ACME, BIRCH, DE, US, VERA, act, give, grant_of, member, take, to
 from tests.traces import OPERATOR, events, losses
 
 
@@ -297,6 +298,20 @@ def test_a_context_that_is_lost_spends_nothing(acme: Flask) -> None:
     assert (answer.get_json()["error"], answer.get_json()["error_detail"]) == ("invalid_grant", "context_lost")
     assert one.claims(account=US)["account_id"] == US
     assert one.token != presented
+
+
+def test_an_organization_that_demands_more_proof_spends_nothing(first_party: Application) -> None:
+    presented = first_party.token
+    act(policies.change, BIRCH, PolicySettings(mfa="required"))
+    answer = first_party.ask(organization=BIRCH)
+    assert answer.status_code == 400
+    told = answer.get_json()
+    assert (told["error"], told["error_detail"]) == ("insufficient_user_authentication", "mfa_required")
+    assert told["acr_values"] == "aal2"
+    assert first_party.token == presented
+    assert first_party.claims()["org_id"] == ACME
+    act(policies.change, ACME, PolicySettings(mfa="required"))
+    assert first_party.error() == "insufficient_user_authentication"
 
 
 def test_other_applications_stay_in_the_organization_that_was_chosen(vera: Application) -> None:

@@ -15,13 +15,13 @@ from tests.oauth.issuing import LEDGER, PAYMENTS, api, robot, shop
 from tests.traces import OPERATOR
 
 DECLARED = Audience(PAYMENTS, {"payments": "Take payments", "refunds": ""}, head=0)
-OURS = ("openid", "profile", "email", "address", "phone", "roles", "offline_access")
+OURS = ("openid", "profile", "email", "address", "phone", "roles", "accounts", "offline_access")
 
 
 # Scopes
 
 
-def test_there_are_the_scopes_of_openid_connect_and_one_of_ours() -> None:
+def test_there_are_the_scopes_of_openid_connect_and_two_of_ours() -> None:
     assert set(SCOPES) == set(OURS)
 
 

@@ -31,6 +31,7 @@ def refresh(request: TokenRequest, client: RegisteredClient) -> Issuance:
         audience=audiences.meant_still(request.resources, authorization.resources, client),
         entered=contexts.enter_again(authorization, client, request.context()),
     )
+    contexts.require_proof(issuance.entered, authorization.acr)
     return replace(issuance, refresh_token=refresh_tokens.rotate(token, authorization, client))
 
 

@@ -3,8 +3,11 @@
 from flask import Flask
 
 from idp.oauth.views import (
+    accounts,
     authorize,
+    changes,
     consent,
+    evaluation,
     interaction,
     introspection,
     logout,
@@ -17,8 +20,11 @@ from idp.oauth.views import (
 
 def init(app: Flask) -> None:
     """Serve the endpoints in `app`, one line each."""
+    accounts.init(app)
     authorize.init(app)
+    changes.init(app)
     consent.init(app)
+    evaluation.init(app)
     interaction.init(app)
     introspection.init(app)
     logout.init(app)

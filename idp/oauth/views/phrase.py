@@ -21,6 +21,13 @@ def phrase(refusal: Refusal, _: Call) -> Answer:
     return Answer.json(body, _status(refusal)).with_headers(PRAGMA, *_headers(refusal))
 
 
+def as_resource(refusal: Refusal, call: Call) -> Answer:
+    """`refusal` as `phrase` does; but that something is not there, or not any more, keeps its own word and number."""
+    if refusal.status not in (404, 410):
+        return phrase(refusal, call)
+    return Answer.json({"error": refusal.code, "error_description": refusal.message}, refusal.status)
+
+
 def _in_words_of_oauth(refusal: Refusal) -> dict[str, str]:
     """What is no error of OAuth: requests that cannot be read, and what goes wrong on our side."""
     error = "invalid_request" if refusal.status < 500 else _ON_OUR_SIDE.get(refusal.status, "server_error")
