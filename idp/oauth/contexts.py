@@ -216,14 +216,14 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
     entered = _enter_again(authorization, client, named)
     if demands_more(entered.context, authorization.acr):
         raise InsufficientUserAuthentication(
-            "the organization demands a second factor", error_detail="mfa_required", acr_values="aal2"
+            "the organization demands a second factor", error_detail="mfa_required", acr_values=_SECOND_FACTOR
         )
     return entered
 
 
 def demands_more(context: Context | None, acr: str) -> bool:
     """Whether the organization demands more proof than `acr` of everybody who enters it."""
-    if context is None or proof_levels.meets(acr, "aal2"):
+    if context is None or proof_levels.meets(acr, _SECOND_FACTOR):
         return False
     return policies.of(context.organization_id).mfa == "required"
 
@@ -238,20 +238,6 @@ def _enter_again(authorization: LiveAuthorization, client: RegisteredClient, nam
     if not stays and not client.first_party:
         raise InvalidTarget("the authorization is for another organization", error_detail="client_not_enabled")
     return enter(authorization.user_id, named, client)
-
-
-def require_proof(entered: Entered, acr: str) -> None:
-    """Raise `InsufficientUserAuthentication` where the organization demands more than the proofs of level `acr`.
-
-    The grant stays good, and is not spent: the person proves more at the authorization endpoint.
-    """
-    context = entered.context
-    if context is None or proof_levels.meets(acr, _SECOND_FACTOR):
-        return
-    if policies.of(context.organization_id).mfa == "required":
-        raise InsufficientUserAuthentication(
-            "the organization demands a second factor", error_detail="mfa_required", acr_values=_SECOND_FACTOR
-        )
 
 
 def denied(refusal: OAuthError) -> OAuthError:

@@ -1,7 +1,5 @@
 """The refresh token grant (RFC 6749 §6): an authorization that still stands, with the roles of now."""
 
-from dataclasses import replace
-
 from idp.clients.registered import RegisteredClient
 from idp.oauth import audiences, authorizations, contexts, refresh_tokens, scopes, single_use
 from idp.oauth.authorizations import LiveAuthorization
@@ -24,15 +22,14 @@ def refresh(request: TokenRequest, client: RegisteredClient) -> Issuance:
     authorization = authorizations.find_live(token.authorization_id)
     if authorization is None:
         raise InvalidGrant("the authorization has ended")
-    issuance = Issuance(
+    return Issuance(
         client=client,
         authorization=authorization,
         scope=narrowed(request.scope, authorization),
         audience=audiences.meant_still(request.resources, authorization.resources, client),
         entered=contexts.enter_again(authorization, client, request.context()),
+        refresh_token=refresh_tokens.rotate(token, authorization, client),
     )
-    contexts.require_proof(issuance.entered, authorization.acr)
-    return replace(issuance, refresh_token=refresh_tokens.rotate(token, authorization, client))
 
 
 def narrowed(asked: tuple[str, ...], authorization: LiveAuthorization) -> tuple[str, ...]:
