@@ -204,10 +204,10 @@ def test_a_record_that_means_nothing_is_none(
         ("aal1", "aal1", True),
         ("aal2", "aal1", True),
         ("aal1", "aal2", False),
-        ("aal3", "aal2", True),
+        ("phr", "aal2", True),
         (None, "aal1", False),
         ("urn:other", "urn:other", True),
-        ("aal3", "urn:other", False),
+        ("phr", "urn:other", False),
         ("urn:other", "aal1", False),
     ],
 )

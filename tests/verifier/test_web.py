@@ -78,6 +78,7 @@ def test_a_superseded_token_is_told_so(service: FlaskClient, verifier: Verifier,
 def test_whose_roles_do_not_allow_it_needs_no_other_token(service: FlaskClient, provider: FakeProvider) -> None:
     answer = service.get("/balance", headers=bearer(provider.token(permissions=[])))
     assert (answer.status_code, answer.get_json()["error"]) == (403, "access_denied")
+    assert answer.get_json()["permission"] == "payments.read"
     assert "WWW-Authenticate" not in answer.headers
 
 

@@ -10,7 +10,7 @@ from idp_verifier.provider import Json
 from idp_verifier.refusals import Forbidden, InsufficientAuthentication, InsufficientScope
 from idp_verifier.tokens import Token
 
-LEVELS: Final = ("aal1", "aal2", "aal3")
+LEVELS: Final = ("aal1", "aal2", "phr")
 """The values of `acr`, the weakest first."""
 
 
@@ -77,9 +77,9 @@ class Principal:
         if missing:
             raise InsufficientScope("The token does not cover this.", scope=scope)
         if permission and not self._holds(permission):
-            raise Forbidden(f"This needs {permission}.")
+            raise Forbidden(f"This needs {permission}.", permission=permission)
         if role and role not in self.roles:
-            raise Forbidden(f"This needs the role {role}.")
+            raise Forbidden(f"This needs the role {role}.", role=role)
         if account:
             self._require_account(account)
 
