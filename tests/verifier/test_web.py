@@ -45,6 +45,7 @@ def test_without_a_token_the_challenge_names_no_error(service: FlaskClient) -> N
     for headers in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": ""}):
         answer = service.get("/balance", headers=headers)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert answer.get_json().keys() == {"error_description"}
 
 
 def test_a_token_in_the_address_or_the_form_is_none(service: FlaskClient, provider: FakeProvider) -> None:

@@ -41,9 +41,13 @@ class Refusal(Exception):
 
 
 class NoToken(Refusal):
-    """The call carries no token: told without an error code (RFC 6750 §3.1)."""
+    """The call carries no token: the challenge says no more than that one is needed (RFC 6750 §3.1)."""
 
     status = 401
+
+    def body(self) -> dict[str, str]:
+        """What a developer, who tries without, has to know."""
+        return {"error_description": "Send an access token: Authorization: Bearer TOKEN."}
 
 
 class InvalidRequest(Refusal):
