@@ -167,8 +167,10 @@ class Follower:
         first = _FROM.all(position=beginning.position, limit=1)[0]
         with self._news:
             self._read_at = float("-inf")
-            self._head = self._floor = first.position
-            self._entries = [_entry(first, clock.monotonic())] if first.position == beginning.first else []
+            self._head = first.position
+            is_inside = first.position == beginning.first  # nothing is before it: it is the first entry of all
+            self._entries = [_entry(first, clock.monotonic())] if is_inside else []
+            self._floor = first.position - 1 if is_inside else first.position  # readers let go of what is not above it
 
     def _let_go(self, before: float) -> None:
         """Drop what was seen before the window; from then on it is the floor."""

@@ -56,12 +56,14 @@ def now() -> int:
 def clean_up(limit: int = 1_000) -> int:
     """Delete up to `limit` entries that are older than any token, the oldest first; how many it were.
 
-    The newest entry stays: it is the head. Call it inside `database.writing()`, again until it says 0.
+    The newest of these stays: it is the head, or where the window begins. Call it inside `database.writing()`, again
+    until it says 0.
     """
     changed = database.session().execute(
         text(
             "DELETE FROM change_feed WHERE position IN (SELECT position FROM change_feed WHERE written_at < :before"
-            " AND position < (SELECT max(position) FROM change_feed) ORDER BY position LIMIT :limit)"
+            " AND position < (SELECT max(position) FROM change_feed WHERE written_at < :before)"
+            " ORDER BY position LIMIT :limit)"
         ),
         {"before": now() - LONGEST_TOKEN - MARGIN, "limit": limit},
     )

@@ -183,6 +183,30 @@ def test_what_is_older_than_the_window_is_not_even_read(app: Flask) -> None:
     assert [entry.position for entry in fresh.changes_since(position).entries] == [young]
 
 
+def test_the_first_entry_of_all_is_above_the_floor(app: Flask) -> None:
+    """Readers let go of what is not."""
+    beginning = Follower(app)
+    _read(beginning)
+    changes = beginning.changes_since()
+    assert changes.floor < changes.entries[0].position == positions.head()
+
+
+def test_what_ends_a_quiet_time_stays_in_the_window_of_a_node_that_starts(app: Flask) -> None:
+    with database.writing():
+        database.session().execute(
+            text("UPDATE change_feed SET written_at = written_at - :age"), {"age": 2 * clock.HOUR}
+        )
+    before = positions.head()
+    taken = _take_away()
+    with database.writing():
+        positions.clean_up()
+    fresh = Follower(app)
+    _read(fresh)
+    changes = fresh.changes_since()
+    assert (changes.floor, [entry.position for entry in changes.entries]) == (before, [taken])
+    assert [entry.position for entry in fresh.changes_since(before).entries] == [taken]
+
+
 def test_a_restored_backup_is_another_history(
     app: Flask, database_url: str, template: Template, tmp_path: Path
 ) -> None:
