@@ -333,6 +333,24 @@ def test_five_seconds_after_its_end_a_token_has_expired(
         verifier.verify(token)
 
 
+def test_a_token_from_before_the_window_is_superseded_whatever_the_clocks_say(
+    make: Make, provider: FakeProvider, clock: FakeClock
+) -> None:
+    """Our clock was set back, or a node was paused between asking for the roles and signing: its loss is let go."""
+    followed, old = make(), provider.token()
+    assert followed.poll()
+    provider.lose(sub="usr_alice")
+    provider.floor = provider.lose(sub="usr_bob")
+    provider.entries.clear()
+    clock.seconds += 61
+    for verifier in (followed, make()):
+        assert verifier.poll()
+        with pytest.raises(Superseded):
+            verifier.verify(old)
+        verifier.verify(provider.token())
+    assert provider.count(INTROSPECT) == 0
+
+
 # answers that are none
 
 

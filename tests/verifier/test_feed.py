@@ -149,10 +149,11 @@ def test_exactly_the_superseded_tokens_are_hit(history: list[Any], floor: int) -
             losses.append((position, event))
         else:
             issued.append((losses[-1][0] if losses else 0, event[1]))
-    snapshot.take([Entry(position, match) for position, match in losses], len(history))
-    snapshot.prune(floor)
+    snapshot.take([Entry(position, match) for position, match in losses], len(history), 0)
+    snapshot.take([], len(history), floor)
+    snapshot.prune()
     for azv, claims in issued:
-        superseded = any(max(azv, floor) < position and agrees(match, claims) for position, match in losses)
+        superseded = azv < floor or any(azv < position and agrees(match, claims) for position, match in losses)
         assert snapshot.hits(azv, Token("", "", azv, claims).values()) == superseded
 
 

@@ -177,18 +177,18 @@ class Follower:
             self._accounts.drop(match)
             if "kid" in match:
                 self._keys.withdraw(match["kid"])
-        snapshot.take((entry for entry in page.entries if "kid" not in entry.match), page.reaches)
-        self._let_go(snapshot, page.floor)
+        snapshot.take((entry for entry in page.entries if "kid" not in entry.match), page.reaches, page.floor)
+        self._let_go(snapshot)
         if self._snapshot is not snapshot:
             return False
         if not page.more:
             snapshot.fresh_as_of = max(snapshot.fresh_as_of, sent - page.age)
         return page.more
 
-    def _let_go(self, snapshot: Snapshot, floor: int) -> None:
+    def _let_go(self, snapshot: Snapshot) -> None:
         now = self._clocks.monotonic()
         if snapshot.size > self._most or now - self._pruned_at > _PRUNED_EVERY:
-            snapshot.prune(floor)
+            snapshot.prune()
             self._pruned_at = now
         if snapshot.size > self._most:
             _log.warning("the change feed has more than %d entries: tokens are introspected", self._most)

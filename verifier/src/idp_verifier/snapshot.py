@@ -26,37 +26,43 @@ class Entry:
 class Snapshot:
     """Entries up to `head`, of those that match the same values the latest. One thread writes, any number asks.
 
+    `floor`: entries up to there have left the window, and with them every token that was made before.
     `fresh_as_of`: the moment, in seconds of the monotonic clock, as of which nothing is missing; minus infinity as
     long as the window is not read to its end.
     """
 
     def __init__(self) -> None:
         self.head: int | None = None
+        self.floor = 0
         self.fresh_as_of = float("-inf")
         self.size = 0
         self._tables: dict[_Names, dict[_Values, int]] = {}
 
-    def take(self, entries: Iterable[Entry], head: int) -> None:
-        """Add `entries`, in order; with them everything up to `head` is known."""
+    def take(self, entries: Iterable[Entry], head: int, floor: int) -> None:
+        """Add `entries`, in order; with them everything above `floor` and up to `head` is known."""
         for entry in entries:
             self._add(entry)
+        self.floor = max(floor, self.floor)
         self.head = max(head, self.head or 0)
 
     def hits(self, azv: int, said: Mapping[str, tuple[str, ...]]) -> bool:
         """Whether an entry hits the token that was current up to `azv` and says `said` under the names of `NAMES`.
 
-        A token that says nothing under `role` agrees with every role.
+        A token that says nothing under `role` agrees with every role. One that is older than the floor counts as hit: it
+        has expired, or would have, if it had been signed when its roles were asked for.
         """
+        if azv < self.floor:
+            return True
         for names, table in self._tables.items():
             for values in itertools.product(*(_agreeing(said, name) for name in names)):
                 if table.get(values, -1) > azv:
                     return True
         return False
 
-    def prune(self, floor: int) -> None:
-        """Let go of entries up to `floor`: whatever they hit has expired."""
+    def prune(self) -> None:
+        """Let go of entries up to the floor: whatever they hit is older than that."""
         kept = {
-            names: {values: position for values, position in table.items() if position > floor}
+            names: {values: position for values, position in table.items() if position > self.floor}
             for names, table in self._tables.items()
         }
         self._tables = {names: table for names, table in kept.items() if table}
