@@ -48,8 +48,8 @@ class Snapshot:
     def hits(self, azv: int, said: Mapping[str, tuple[str, ...]]) -> bool:
         """Whether an entry hits the token that was current up to `azv` and says `said` under the names of `NAMES`.
 
-        A token that says nothing under `role` agrees with every role. One that is older than the floor counts as hit: it
-        has expired, or would have, if it had been signed when its roles were asked for.
+        A token that says nothing under `role` agrees with every role. One that is older than the floor counts as hit:
+        it has expired, or would have, if it had been signed when its roles were asked for.
         """
         if azv < self.floor:
             return True
