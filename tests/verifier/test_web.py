@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 
 from idp_verifier import Forbidden, InvalidToken, Verifier
@@ -100,6 +100,38 @@ def test_more_proof_is_asked_for(service: FlaskClient, provider: FakeProvider) -
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith('Bearer error="insufficient_user_authentication", ')
     assert answer.headers["WWW-Authenticate"].endswith('acr_values="aal2", max_age="300"')
+
+
+@pytest.mark.parametrize("method", ["get", "head", "post", "options"])
+@pytest.mark.parametrize("place", ["app", "blueprint"])
+def test_a_guard_that_stands_outside_of_the_route_is_found_out(verifier: Verifier, place: str, method: str) -> None:
+    app, blueprint = Flask(__name__), Blueprint("payouts", __name__)
+    guard, done = Guard(verifier, app), []
+
+    @guard.requires("payouts.write")
+    @(app if place == "app" else blueprint).route("/payouts", methods=["GET", "POST", "OPTIONS"])
+    def payouts() -> dict[str, str]:
+        done.append(1)
+        return {}
+
+    app.register_blueprint(blueprint)
+    answer = getattr(app.test_client(), method)("/payouts")
+    assert (answer.status_code, done) == (500, [])
+
+
+def test_a_view_may_be_guarded_twice(verifier: Verifier, provider: FakeProvider) -> None:
+    app = Flask(__name__)
+    guard = Guard(verifier, app)
+
+    @app.get("/payouts")
+    @guard.requires("payouts.read")
+    @guard.requires(scope="payments")
+    def payouts() -> dict[str, str]:
+        return {}
+
+    answer = app.test_client().get("/payouts", headers=bearer(provider.token(permissions=["payouts.read"])))
+    assert answer.status_code == 200
+    assert app.test_client().get("/payouts").status_code == 401
 
 
 def test_when_nobody_can_say_the_answer_is_503(service: FlaskClient, provider: FakeProvider, clock: FakeClock) -> None:

@@ -27,12 +27,15 @@ def account_named() -> str:
 class Guard:
     """Verifies the bearer token of each request to a view that it guards.
 
-    `principal` is whoever calls. Refusals, of guards and views, are answered as RFC 6750 and RFC 9470 say.
+    `principal` is whoever calls. Refusals, of guards and views, are answered as RFC 6750 and RFC 9470 say. Where a
+    decorator stands outside of the route, so that nobody would be asked, requests end in `RuntimeError`.
     """
 
     def __init__(self, verifier: Verifier, app: Flask) -> None:
-        self._verifier = verifier
+        self._verifier, self._app = verifier, app
+        self._inside: set[Callable[..., object]] = set()
         app.register_error_handler(Refusal, answer)
+        app.before_request(self._require_order)
 
     @property
     def principal(self) -> Principal:
@@ -50,13 +53,16 @@ class Guard:
         acr: str = "",
         max_age: int | None = None,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """A decorator for views: nobody gets in without a token that allows it (see `Principal.require`).
+        """A decorator for views, below that of the route: nobody gets in without a token that allows it (see
+        `Principal.require`).
 
         `account`: tells which account the request concerns. `acr` and `max_age`: what the person has to have proved,
         and at most how many seconds ago.
         """
 
         def decorate(view: Callable[P, R]) -> Callable[P, R]:
+            self._inside.add(view)
+
             @functools.wraps(view)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
                 principal = self._admitted()
@@ -69,6 +75,10 @@ class Guard:
             return guarded
 
         return decorate
+
+    def _require_order(self) -> None:
+        if self._app.view_functions.get(request.endpoint or "") in self._inside:
+            raise RuntimeError(f"the route of {request.endpoint} stands below its guard: nobody would be asked")
 
     def _admitted(self) -> Principal:
         raw = token_in(request.headers.getlist("Authorization"))
