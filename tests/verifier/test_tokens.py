@@ -147,6 +147,32 @@ def test_a_withdrawn_key_is_dropped_at_once(verifier: Verifier, provider: FakePr
         verifier.verify(forged)
 
 
+def test_its_successor_is_found_at_once_whatever_strangers_ask_for(verifier: Verifier, provider: FakeProvider) -> None:
+    verifier.verify(provider.token())
+    refused(verifier, provider.token(kid="k7", key=provider.keys["k1"]))  # from now on it does not look for a while
+    del provider.keys["k1"]
+    provider.lose(kid="k1")
+    provider.keys["k2"] = ECKey.generate_key("P-256")
+    verifier.poll()
+    verifier.verify(provider.token(kid="k2"))
+    refused(verifier, provider.token(kid="k7", key=provider.keys["k2"]))
+    assert provider.count(JWKS) == 2, "strangers cannot make it look more often than before"
+
+
+def test_a_node_that_still_publishes_it_is_asked_again_in_a_second(
+    verifier: Verifier, provider: FakeProvider, clock: FakeClock
+) -> None:
+    verifier.verify(provider.token())
+    provider.lose(kid="k1")
+    verifier.poll()
+    k2 = ECKey.generate_key("P-256")
+    refused(verifier, provider.token(kid="k2", key=k2))  # the node that we asked has not heard of it
+    provider.keys = {"k2": k2}
+    refused(verifier, provider.token(kid="k2", key=k2))
+    clock.seconds += 1
+    verifier.verify(provider.token(kid="k2"))
+
+
 def test_a_key_that_was_withdrawn_while_we_were_away_is_not_known_any_more(
     verifier: Verifier, provider: FakeProvider
 ) -> None:

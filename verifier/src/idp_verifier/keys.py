@@ -18,7 +18,7 @@ AGAIN_AFTER: Final = 10.0
 """Seconds between two looks that strangers can cause, by tokens that name keys that nobody has."""
 
 AGAIN_AFTER_FAILURE: Final = 1.0
-"""Seconds between two looks while the provider does not answer."""
+"""Seconds between two looks while the provider does not answer, or by a node that is behind the feed."""
 
 OLD_AFTER: Final = 300.0
 """Seconds after which the keys are looked at again even if all is well."""
@@ -45,8 +45,11 @@ class Keys:
         return self._looked_up(kid) if key is None else key
 
     def withdraw(self, kid: str) -> None:
-        """Never use the key `kid` again, wherever it still stands."""
+        """Never use the key `kid` again, wherever it still stands. Its successor may be one that we do not know yet."""
         with self._lock:
+            if kid in self._withdrawn:
+                return
+            self._looked_at = float("-inf")
             self._withdrawn |= {kid}
             self._known = {name: key for name, key in self._known.items() if name != kid}
 
@@ -100,7 +103,8 @@ class Keys:
             if generation != self._generation:  # what was read is of before we forgot all
                 raise Unavailable("The keys of the issuer are being read again.")
             self._known = {kid: key for kid, key in found.items() if kid not in self._withdrawn}
-            self._looked_at = began
+            is_behind = len(self._known) < len(found)  # that node has not heard yet of what was withdrawn
+            self._looked_at = began - (AGAIN_AFTER - AGAIN_AFTER_FAILURE if is_behind else 0)
 
 
 def _keys(listed: Json) -> dict[str, ECKey]:
