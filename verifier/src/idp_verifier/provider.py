@@ -1,10 +1,11 @@
-"""The provider as this service reaches it: JSON over HTTP, one second at most, no redirects, no proxies."""
+"""The provider as this service reaches it: JSON over HTTP, soon or never, no redirects, no proxies."""
 
 import base64
 import http.client
 import json
 import ssl
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -13,11 +14,12 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 TIMEOUT: Final = 1.0
-"""Seconds that the provider has for each step of an answer."""
+"""Seconds that the provider has to be reached, to begin to answer, and for the whole body."""
 
 LONGEST: Final = 8_000_000
 """Bytes of the longest answer that is read."""
 
+_PIECE = 65_536
 _MOST_IDLE = 4
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -97,6 +99,7 @@ class _Node:
         try:
             status, raw = self._exchange(method, self._path + target, form, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()  # what became of one connection may have become of all
             raise Away(f"{self._address}: {type(error).__name__} {error}".strip()) from None
         if status >= 500 or status == 429 or 300 <= status < 400:
             self.close()  # another connection may lead to another node
@@ -136,9 +139,7 @@ class _Node:
         try:
             connection.request(method, target, form, dict(headers))
             response = connection.getresponse()
-            raw = response.read(LONGEST + 1)
-            if len(raw) > LONGEST:
-                raise ValueError("the answer is too long")
+            raw = _whole(response)
         except BaseException:
             connection.close()
             raise
@@ -151,6 +152,21 @@ class _Node:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _whole(response: http.client.HTTPResponse) -> bytes:
+    """The body, however it comes. Raises `ValueError` if it is too long, and `OSError` if it takes too long."""
+    ends, body = time.monotonic() + TIMEOUT, bytearray()
+    while piece := response.read1(_PIECE):
+        body += piece
+        if len(body) > LONGEST:
+            raise ValueError("the answer is too long")
+        if time.monotonic() > ends:
+            raise TimeoutError("the answer takes too long")
+    if response.length:
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    response.close()
+    return bytes(body)
 
 
 def _object(raw: bytes) -> Mapping[str, Json]:
