@@ -5,9 +5,9 @@ Settings, all of them for another place than the demo: `--port`, and in the envi
 """
 
 import argparse
+import contextlib
 import os
 import signal
-import sys
 from types import FrameType
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -35,13 +35,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8002, help="where to listen on loopback")
     port: int = parser.parse_args().port
     signal.signal(signal.SIGTERM, stop)
-    with verifier() as following:
-        try:
-            server = make_server("127.0.0.1", port, create_app(following), threaded=True, request_handler=Handler)
-            print(f"READY http://localhost:{port}", flush=True)
-            server.serve_forever()
-        except KeyboardInterrupt:
-            sys.exit(0)
+    with contextlib.suppress(KeyboardInterrupt), verifier() as following:
+        server = make_server("127.0.0.1", port, create_app(following), threaded=True, request_handler=Handler)
+        print(f"READY http://localhost:{port}", flush=True)
+        server.serve_forever()
 
 
 def verifier() -> Verifier:
