@@ -35,7 +35,9 @@ KINDS = frozenset(
 KEYS = frozenset(["sub", "org_id", "account_id", "role", "client_id", "sid", "jti", "aud", "act", "kid"])
 
 MOST = 100
-"""Entries that one transaction may write; of more, those of one organization become one that hits all of it."""
+"""Losses that one transaction may write, each under all names of its person; of more, those of one organization become
+one that hits all of it.
+"""
 
 _COLLECTED = "canopy_losses"
 _LOCK = 7_214_902
@@ -72,7 +74,10 @@ _also_known: list[AlsoKnown] = []
 
 
 def also_known(by: AlsoKnown) -> AlsoKnown:
-    """Register who knows other names of subjects: a loss with a `sub` becomes one entry more for each of them."""
+    """Register who knows other names of subjects: a loss with a `sub` becomes one entry more for each of them.
+
+    Not one with a `client_id` as well: it calls the person what that client does.
+    """
     if by not in _also_known:
         _also_known.append(by)
     return by
@@ -129,7 +134,8 @@ def _write_down(session: Session) -> None:
         return
     if not database.is_sqlite():
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    losses = bounded(list(dict.fromkeys((*collected, *_by_other_names(collected)))))
+    found = bounded(list(collected))
+    losses = list(dict.fromkeys((*found, *_by_other_names(found))))
     if database.is_sqlite():
         now = clock.now()
         session.execute(_INSERT_SQLITE, [{"kind": one.kind, "selector": one.selector(), "now": now} for one in losses])
@@ -141,15 +147,20 @@ def _write_down(session: Session) -> None:
 
 
 def _by_other_names(losses: Iterable[Loss]) -> list[Loss]:
-    """The losses that name a subject, again for every other name of it. Asked under the lock: see `hold_back`."""
-    matches = [(loss.kind, dict(loss.match)) for loss in losses]
-    named = sorted({match["sub"] for _, match in matches if "sub" in match})
+    """The losses that name a subject, again for every other name of it. Asked under the lock: see `hold_back`.
+
+    Those that name a client, too, say already what that client calls the person.
+    """
+    matches = [
+        (loss.kind, match) for loss in losses if "sub" in (match := dict(loss.match)) and "client_id" not in match
+    ]
+    named = sorted({match["sub"] for _, match in matches})
     other_names = [pair for step in _also_known for pair in step(named)] if named else []
     return [
         Loss(kind, tuple(sorted({**match, "sub": other}.items())))
         for kind, match in matches
         for subject, other in other_names
-        if match.get("sub") == subject
+        if match["sub"] == subject
     ]
 
 

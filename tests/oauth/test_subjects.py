@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from idp.clients.registered import RegisteredClient
 from idp.feed import losses, positions
 from idp.feed.models import Change
 from idp.oauth import subjects
+from idp.oauth.models import PairwiseSubject
 from idp.platform import database
 from idp.users import lifecycle, users
 from idp.users.users import UserSettings
@@ -127,6 +128,25 @@ def test_a_loss_reaches_every_name_of_its_person(acme: Flask) -> None:
     assert all(entry["org_id"] == "org_acme" for entry in found if "sub" in entry)
     assert {"sid": "ses_1"} in found
     assert len(found) == 4
+
+
+def test_one_person_with_many_names_is_still_one_person(acme: Flask) -> None:
+    """Otherwise the tokens of a whole organization, or of everybody, would be renewed for them."""
+    with database.writing():
+        rows = [{"sector": f"{n}.example.com", "user_id": OLIVIA.id, "subject": f"sub_{n}"} for n in range(101)]
+        database.session().execute(insert(PairwiseSubject), rows)
+    before = positions.head()
+    with database.writing():
+        losses.record("membership", sub=OLIVIA.id)
+    assert {entry["sub"] for entry in entries_since(before)} == {OLIVIA.id, *(f"sub_{n}" for n in range(101))}
+
+
+def test_what_names_a_client_names_the_person_as_that_client_does(acme: Flask) -> None:
+    name_of(OLIVIA.id, pairwise("app_1", "one.example.com"))
+    before = positions.head()
+    with database.writing():
+        losses.record("consent", sub=OLIVIA.id, client_id="app_0")
+    assert entries_since(before) == [{"client_id": "app_0", "sub": OLIVIA.id}]
 
 
 def test_the_token_of_a_sector_is_hit_by_what_its_person_lost(acme: Flask) -> None:
