@@ -204,6 +204,12 @@ def test_asgi_leaves_alone_what_is_public_and_what_is_no_request(verifier: Verif
     assert called(verifier, "", type="lifespan") == [{"type": "lifespan.startup.complete"}]
 
 
+def test_asgi_lets_nothing_through_that_it_does_not_know(verifier: Verifier, provider: FakeProvider) -> None:
+    for path in ("/", "/healthz"):
+        with pytest.raises(ValueError, match="webtransport"):
+            called(verifier, path, f"Bearer {provider.token()}", type="webtransport")
+
+
 def test_asgi_closes_websockets_of_nobody(verifier: Verifier) -> None:
     assert called(verifier, "/", type="websocket") == [{"type": "websocket.close", "code": 1008}]
 

@@ -25,15 +25,18 @@ class BearerMiddleware:
 
     `public`: paths that need no token. A `Refusal` that `app` raises before it began to answer is answered, too.
     What asks the provider runs in a thread; whoever asks a principal about an account does so in one as well
-    (`await asyncio.to_thread(principal.require, …)`).
+    (`await asyncio.to_thread(principal.require, …)`). A websocket is decided on once, when it is opened: who keeps one
+    for long verifies the token again.
     """
 
     def __init__(self, app: Application, verifier: Verifier, public: Iterable[str] = ()) -> None:
         self._app, self._verifier, self._public = app, verifier, frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI interface."""
-        if scope["type"] not in ("http", "websocket") or scope["path"] in self._public:
+        """The ASGI interface. Raises `ValueError` for what is neither HTTP, nor a websocket, nor the lifespan."""
+        if scope["type"] not in ("http", "websocket", "lifespan"):
+            raise ValueError(f"what is a scope of type {scope['type']}?")
+        if scope["type"] == "lifespan" or scope["path"] in self._public:
             await self._app(scope, receive, send)
             return
         has_begun = False
