@@ -7,9 +7,9 @@ import click
 
 from idp.cli.door import Noun
 from idp.cli.output import Worded
-from idp.clients import clients, registered
+from idp.clients import clients
 from idp.clients.registered import RegisteredClient
-from idp.oauth import preview
+from idp.oauth import active_clients, preview
 from idp.oauth.preview import Preview, Wanted
 from idp.organizations import scopes
 from idp.organizations.effective import Context
@@ -43,7 +43,7 @@ def show(client_id: str, who: str, where: str, scope: str, resources: Sequence[s
 
 
 def _usable(client_id: str) -> RegisteredClient:
-    found = registered.find(clients.named(client_id).id)
+    found = active_clients.find(clients.named(client_id).id)
     if found is None:
         raise Conflict(f"the client {client_id} is disabled: it gets no tokens")
     return found

@@ -191,6 +191,11 @@ def owned(owner: str | None = None, *, after: str = "", limit: int = 100) -> lis
     return list(database.session().scalars(live.order_by(Client.id).limit(limit)))
 
 
+def ids_owned(owner: str) -> list[str]:
+    """The ids of all clients of `owner`."""
+    return list(database.session().scalars(select(Client.id).where(Client.ended_at.is_(None), Client.owner == owner)))
+
+
 # What was asked for
 
 

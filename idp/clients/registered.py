@@ -1,15 +1,13 @@
-"""A client as every request to the authorization server sees it: one statement, one value."""
+"""A client as every request to the authorization server sees it: one value. Which may act: `oauth.active_clients`."""
 
 import functools
 from dataclasses import dataclass
-
-from sqlalchemy import bindparam, select
+from typing import Final
 
 from idp.clients import metadata
 from idp.clients.clients import ClientContext
 from idp.clients.metadata import NOTHING, Json, Metadata
-from idp.clients.models import OPERATOR, Client, ClientDisablement
-from idp.platform.database import Prepared
+from idp.clients.models import OPERATOR, Client
 
 
 @dataclass(frozen=True)
@@ -76,16 +74,10 @@ class RegisteredClient:
         return hosts.pop() if len(hosts) == 1 and "" not in hosts else self.id
 
 
-def find(client_id: str) -> RegisteredClient | None:
-    """The client with that id; `None` for one that is unknown, deleted or disabled: they cannot be told apart."""
-    if not client_id or len(client_id) > 128 or "\0" in client_id:
-        return None
-    row = _CLIENT.one(client_id=client_id)
-    return None if row is None else row.value()
-
-
 @dataclass(frozen=True)
-class _Row:
+class Row:
+    """What the tables hold of a client, in the order of `COLUMNS`."""
+
     id: str
     owner: str
     name: str
@@ -96,6 +88,7 @@ class _Row:
     first_party: int
 
     def value(self) -> RegisteredClient:
+        """The client as requests see it."""
         return RegisteredClient(
             self.id,
             self.owner,
@@ -112,22 +105,13 @@ def _completed(stored: str) -> dict[str, Json]:
     return metadata.with_defaults(metadata.load(stored))
 
 
-_CLIENT: Prepared[_Row] = Prepared(
-    select(
-        Client.id,
-        Client.owner,
-        Client.name,
-        Client.metadata_json,
-        Client.context,
-        Client.context_organization_id,
-        Client.context_account_id,
-        Client.first_party,
-    ).where(
-        Client.id == bindparam("client_id"),
-        Client.ended_at.is_(None),
-        ~select(ClientDisablement.id)
-        .where(ClientDisablement.client_id == Client.id, ClientDisablement.ended_at.is_(None))
-        .exists(),
-    ),
-    _Row,
+COLUMNS: Final = (
+    Client.id,
+    Client.owner,
+    Client.name,
+    Client.metadata_json,
+    Client.context,
+    Client.context_organization_id,
+    Client.context_account_id,
+    Client.first_party,
 )

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
-from idp.clients import registered
 from idp.feed import supersession
 from idp.feed.supersession import Said
-from idp.oauth import authorizations, own_tokens
+from idp.oauth import active_clients, authorizations, own_tokens
 from idp.oauth.authorizations import LiveAuthorization
 from idp.oauth.errors import InvalidToken
 from idp.oauth.models import RevokedToken
@@ -78,7 +77,7 @@ def require_live(token: AccessToken) -> LiveAuthorization | None:
     if _REVOKED.one(jti=token.jti) or supersession.is_superseded(_said(token)):
         raise InvalidToken("The token was revoked or superseded.")
     if not token.authorization_id:
-        if registered.find(token.client_id) is None:
+        if active_clients.find(token.client_id) is None:
             raise InvalidToken("The token was revoked or superseded.")
         return None
     authorization = authorizations.find_live(token.authorization_id)

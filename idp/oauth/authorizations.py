@@ -14,7 +14,7 @@ from idp.clients.models import Client
 from idp.feed import losses
 from idp.feed.positions import head_of_feed
 from idp.oauth.models import Authorization
-from idp.organizations.conditions import client_enabled, organization_active, user_enabled
+from idp.organizations.conditions import client_in_force, organization_active, user_enabled
 from idp.organizations.models import Membership, MembershipStatus
 from idp.platform import clock, database, identifiers
 from idp.platform.database import Prepared
@@ -309,7 +309,7 @@ def _live_statement() -> Executable:
             Authorization.expires_at > now,
             or_(Authorization.offline == 1, session_usable),
             user_enabled(Authorization.user_id),
-            client_enabled(Client),
+            client_in_force(Client),
             or_(
                 Authorization.organization_id.is_(None),
                 and_(stands, organization_active(Authorization.organization_id)),

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM
-from idp.clients import metadata, registered
+from idp.clients import metadata
 from idp.clients.registered import RegisteredClient
-from idp.oauth import claims_request, redirect_addresses
+from idp.oauth import active_clients, claims_request, redirect_addresses
 from idp.oauth.claims_request import NO_CLAIMS, ClaimsRequest
 from idp.oauth.errors import (
     InvalidRequest,
@@ -164,7 +164,7 @@ def client_of(fields: Fields) -> RegisteredClient:
     Raises what is shown to the person, because there is nobody to send it back to: `InvalidRequest` with its
     subclasses, or `RequestNotSupported` where the address may stand in a request object.
     """
-    client = registered.find(_one(fields, "client_id"))
+    client = active_clients.find(_one(fields, "client_id"))
     if client is None:
         raise UnknownClient
     redirect_uri = _one(fields, "redirect_uri")

@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
-from idp.clients import key_sets, registered, secrets
+from idp.clients import key_sets, secrets
 from idp.clients.key_sets import Due
 from idp.clients.metadata import NOTHING, SECRET_METHODS
 from idp.clients.registered import RegisteredClient
-from idp.oauth import client_assertions
+from idp.oauth import active_clients, client_assertions
 from idp.oauth.client_assertions import Assertion, BadAssertion
 from idp.oauth.errors import InvalidClient, InvalidRequest
 from idp.platform import forms
@@ -111,7 +111,7 @@ def refusal(call: Call) -> InvalidClient:
 
 def _rightful(shown: Shown) -> RegisteredClient | None:
     """The client, if it is registered for the method."""
-    client = registered.find(shown.client_id)
+    client = active_clients.find(shown.client_id)
     return client if client is not None and client.auth_method == shown.method else None
 
 

@@ -26,7 +26,7 @@ from idp.oauth.errors import (
     OAuthError,
 )
 from idp.organizations import choices, effective, policies
-from idp.organizations.conditions import CLIENT, ORGANIZATION, client_enabled, client_usable
+from idp.organizations.conditions import CLIENT, ORGANIZATION, client_in_force, client_usable
 from idp.organizations.effective import Context, EffectiveRoles, Holder, effective_roles
 from idp.organizations.models import Placement, Slug
 from idp.platform import clock, identifiers
@@ -311,9 +311,9 @@ _HOME: Prepared[str] = Prepared(
 )
 
 _USABLE: Prepared[str] = Prepared(
-    select(Client.id).where(Client.id == CLIENT, client_enabled(Client), client_usable(Client, ORGANIZATION)), str
+    select(Client.id).where(Client.id == CLIENT, client_in_force(Client), client_usable(Client, ORGANIZATION)), str
 )
 
 _ENABLED: Prepared[int] = Prepared(
-    select(head_of_feed).where(select(Client.id).where(Client.id == CLIENT, client_enabled(Client)).exists()), int
+    select(head_of_feed).where(select(Client.id).where(Client.id == CLIENT, client_in_force(Client)).exists()), int
 )

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from idp.clients import registered
 from idp.clients.registered import RegisteredClient
-from idp.oauth import access_tokens, contexts
+from idp.oauth import access_tokens, active_clients, contexts
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.errors import InsufficientScope, InvalidToken
 from idp.oauth.scopes import ACCOUNTS
@@ -54,7 +53,7 @@ def page(raw: str, after: Position, limit: int) -> dict[str, Json]:
     authorization = access_tokens.require_live(token)
     if ACCOUNTS not in token.scope:
         raise InsufficientScope("The token lacks the scope accounts.")
-    client = registered.find(token.client_id)
+    client = active_clients.find(token.client_id)
     if authorization is None or client is None:
         raise InvalidToken("The token does not speak for a person.")
     found = list(islice(_behind(authorization.user_id, client, token, after, limit + 1), limit + 1))

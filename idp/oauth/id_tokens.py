@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from idp.clients import registered
-from idp.oauth import own_tokens, subjects
+from idp.oauth import active_clients, own_tokens, subjects
 from idp.oauth.own_tokens import NotOurs, OwnToken
 from idp.platform import clock
 
@@ -56,7 +55,7 @@ def _parsed(token: OwnToken) -> Hint:
 
 
 def _person(subject: str, client_id: str) -> str:
-    client = registered.find(client_id)
+    client = active_clients.find(client_id)
     found = subjects.person(subject, client) if client else None
     if found is None:
         raise NotOurs("the client is not there, or knows nobody by that name")

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from idp.clients import registered
 from idp.clients.registered import RegisteredClient
-from idp.oauth import id_tokens
+from idp.oauth import active_clients, id_tokens
 from idp.oauth.id_tokens import Hint
 from idp.oauth.responses import with_query
 from idp.platform.forms import Fields
@@ -49,7 +48,7 @@ def parse(parameters: dict[str, str]) -> LogoutRequest:
     """
     client_id = parameters.get("client_id", "")
     hint = id_tokens.read_hint(parameters.get("id_token_hint", ""), client_id)
-    client = registered.find(client_id or (hint.client_id if hint else ""))
+    client = active_clients.find(client_id or (hint.client_id if hint else ""))
     return LogoutRequest(hint, client, _return_to(client, parameters))
 
 

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from sqlalchemy import delete, exists, select, update
 
-from idp.clients import registered
 from idp.login import transactions
 from idp.login.transactions import KEPT, LIFETIME, SignInOver
+from idp.oauth import active_clients
 from idp.oauth.authorize import AuthorizeRequest
 from idp.oauth.consent import Shown
 from idp.oauth.models import PendingRequest
@@ -119,7 +119,7 @@ def _change(held: Pending, **values: str | int | None) -> None:
 
 def _start(client_id: str) -> str:
     """Where the application begins anew (OpenID Connect Core §4), or our own first page."""
-    client = registered.find(client_id)
+    client = active_clients.find(client_id)
     address = client.text("initiate_login_uri") if client else ""
     joined = "&" if "?" in address else "?"
     return f"{address}{joined}{urlencode({'iss': settings().issuer})}" if address else "/"

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from idp.clients import registered
 from idp.clients.registered import RegisteredClient
-from idp.oauth import access_tokens, claims, contexts
+from idp.oauth import access_tokens, active_clients, claims, contexts
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.errors import InsufficientScope, InvalidToken
 from idp.oauth.scopes import OPENID
@@ -32,7 +31,7 @@ def tell(raw: str) -> Told:
     authorization = access_tokens.require_live(token)
     if OPENID not in token.scope:
         raise InsufficientScope("The token lacks the scope openid.")
-    client = registered.find(token.client_id)
+    client = active_clients.find(token.client_id)
     if authorization is None or client is None:
         raise InvalidToken("The token does not speak for a person.")
     context = Context(token.organization_id, token.account_id) if token.organization_id else None

@@ -76,6 +76,11 @@ def client_enabled(client: Any) -> ColumnElement[bool]:
     )
 
 
+def client_in_force(client: Any) -> ColumnElement[bool]:
+    """The client is enabled, and is the operator's, or an organization's that is neither suspended nor closed."""
+    return and_(client_enabled(client), or_(client.owner == OPERATOR, organization_active(client.owner)))
+
+
 def client_usable(client: Any, organization_id: Any) -> ColumnElement[bool]:
     """The client is the organization's own, or an operator's that is switched on there."""
 

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
+from idp.clients import clients
 from idp.feed import losses
 from idp.organizations import authority, domains, locking, memberships, names, ownership, scopes
 from idp.organizations.effective import Context
@@ -146,6 +147,8 @@ def suspension_of(organization_id: str) -> OrganizationSuspension | None:
 def _rest(organization_id: str) -> None:
     database.session().add(OrganizationSuspension(organization_id=organization_id))
     losses.record("organization", org_id=organization_id)
+    for client_id in clients.ids_owned(organization_id):  # whose tokens need not speak for an organization
+        losses.record("client", client_id=client_id)
 
 
 def _take_slug(organization_id: str, slug: str) -> None:

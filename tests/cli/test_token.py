@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from idp.app import start
 from idp.audit.models import Entry
-from idp.clients import clients, registered
-from idp.oauth import contexts, issuance
+from idp.clients import clients
+from idp.oauth import active_clients, contexts, issuance
 from idp.oauth.models import Authorization
 from idp.organizations.effective import Context
 from idp.organizations.scopes import organization_named
@@ -52,7 +52,7 @@ def lasting(said: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_preview_says_what_the_tokens_say(idp: Idp, northwind: str) -> None:
     shown = idp("token", "preview", "shop", "--user", "ben", "--scope", "openid email payments").json
-    client = registered.find("shop")
+    client = active_clients.find("shop")
     assert client
     (account,) = idp("account", "list", "northwind").json
     authorization = authorized(
@@ -88,7 +88,7 @@ def test_a_preview_leaves_nothing_behind(idp: Idp, northwind: str) -> None:
     assert shown["access_token"]["sub"].startswith("sub_")
     assert shown["access_token"]["scope"] == "openid profile email"
     assert [database.session().scalar(count) for count in counts] == before
-    sector = registered.find("sector")
+    sector = active_clients.find("sector")
     assert sector
     assert contexts.enter(users.named("ben").id, None, sector) == contexts.NOWHERE
 

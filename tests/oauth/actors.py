@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from idp.clients import clients
 from idp.clients import secrets as client_secrets
 from idp.clients.clients import ClientContext, ClientSettings
+from idp.clients.models import OPERATOR as HOUSE
 from idp.platform import database
 from tests import actors
 from tests.actors import GOOD, Page
@@ -117,12 +118,13 @@ def relying_party(
     client_id: str = "",
     *,
     public: bool = False,
+    owner: str = HOUSE,
     context: ClientContext = CONTEXTLESS,
     enabled_for: frozenset[str] | None = None,
     first_party: bool = False,
     **metadata: Any,
 ) -> RelyingParty:
-    """Register an application of the operator's; of confidential ones with a secret."""
+    """Register an application, the operator's if nobody else is its `owner`; of confidential ones with a secret."""
     registered = {
         "redirect_uris": [CALLBACK],
         "client_name": "Shop",
@@ -132,7 +134,7 @@ def relying_party(
     }
     with database.writing():
         wanted = ClientSettings(registered, context, enabled_for, first_party)
-        client = clients.create(wanted, by=OPERATOR, id=client_id)
+        client = clients.create(wanted, by=OPERATOR, owner=owner, id=client_id)
         has_secret = registered["token_endpoint_auth_method"] == "client_secret_basic"
         secret = client_secrets.add(client, by=OPERATOR).secret if has_secret else ""
         return RelyingParty(app, client.id, secret, str(registered["redirect_uris"][0]))

@@ -9,8 +9,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from idp.clients import registered
-from idp.oauth import authorizations, refresh_tokens
+from idp.oauth import active_clients, authorizations, refresh_tokens
 from idp.oauth.authorizations import Decision
 from idp.platform import clock, database
 from idp.platform.settings import settings
@@ -54,7 +53,7 @@ def hold(client: RelyingParty, username: str = "olivia", *, offline: bool = Fals
         browser, _ = browsers.begin()
         session, _ = people.open_session(browser, user_id, [Proof("password", clock.now())])
         authorization_id = authorizations.begin(decision(client.id, user_id, session.id, offline=offline))
-        live, known = authorizations.find_live(authorization_id), registered.find(client.id)
+        live, known = authorizations.find_live(authorization_id), active_clients.find(client.id)
         assert live
         assert known
         return Held(client, user_id, session.id, authorization_id, refresh_tokens.begin(live, known))

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from idp.clients import apis, clients, registered
+from idp.clients import apis, clients
 from idp.clients.apis import ApiSettings, ScopeSettings
 from idp.clients.clients import ClientContext, ClientSettings
 from idp.clients.registered import RegisteredClient
-from idp.oauth import audiences, authorizations, contexts, issuance, scopes, subjects
+from idp.oauth import active_clients, audiences, authorizations, contexts, issuance, scopes, subjects
 from idp.oauth.authorizations import Decision, LiveAuthorization
 from idp.oauth.claims import Wishes
 from idp.oauth.issuance import Issuance
@@ -62,7 +62,7 @@ def _made(wanted: ClientSettings, owner: str, id: str) -> RegisteredClient:
 
 def client(id: str) -> RegisteredClient:
     """The client as requests see it now."""
-    found = registered.find(id)
+    found = active_clients.find(id)
     assert found is not None
     return found
 

@@ -15,12 +15,12 @@ from flask import Flask
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from idp.clients import clients, key_sets, registered
+from idp.clients import clients, key_sets
 from idp.clients.clients import ClientSettings
 from idp.clients.key_sets import Due
 from idp.clients.metadata import Json
 from idp.clients.registered import RegisteredClient
-from idp.oauth import client_assertions
+from idp.oauth import active_clients, client_assertions
 from idp.oauth.errors import InvalidClient, InvalidRequest, OAuthError
 from idp.oauth.models import SpentAssertion
 from idp.oauth.views.authentication import authenticate
@@ -425,7 +425,7 @@ def test_an_unknown_key_makes_us_look_again_once_an_interval(server: Remote) -> 
 
 @pytest.mark.rule("CLI-08")
 def test_of_those_who_want_to_fetch_one_does_and_the_next_an_interval_later(server: Remote) -> None:
-    client = registered.find("shop")
+    client = active_clients.find("shop")
     assert client
     assert _may_fetch(client)
     assert [_claim(client.id, server), _claim(client.id, server)] == [True, False]

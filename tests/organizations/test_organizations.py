@@ -17,6 +17,7 @@ from tests.organizations.actors import (
     DAN,
     DE,
     OLIVIA,
+    ROBOT,
     SAM,
     US,
     VERA,
@@ -108,7 +109,7 @@ def test_nothing_counts_in_a_suspended_organization_and_the_others_do_not_notice
     with refused(Forbidden):
         organizations.reconfigure(ACME, OrganizationSettings("acme", "Other"), by=OLIVIA)
     act(organizations.suspend, ACME)
-    assert losses() == [("organization", {"org_id": ACME})]
+    assert losses() == [("organization", {"org_id": ACME}), ("client", {"client_id": ROBOT})]
     act(organizations.resume, ACME)
     act(organizations.resume, ACME)
     assert roles_of(OLIVIA) == {"super_admin"}
@@ -125,7 +126,7 @@ def test_an_organization_is_closed_for_good_once_its_accounts_are(acme: Flask) -
     act(organizations.close, ACME)
     assert roles_of(OLIVIA) == set()
     assert events(ACME).count("organization.closed") == 1
-    assert losses()[-1] == ("organization", {"org_id": ACME})
+    assert losses()[-2:] == [("organization", {"org_id": ACME}), ("client", {"client_id": ROBOT})]
     with refused(Conflict):
         organizations.resume(ACME, by=OPERATOR)
     with refused(Conflict):

@@ -8,12 +8,11 @@ from dataclasses import replace
 from flask import Flask, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from idp.clients import registered
 from idp.clients.registered import RegisteredClient
 from idp.login import transactions
 from idp.login.transactions import SignIn, SignInOver
 from idp.login.views import answers, browser
-from idp.oauth import authorize, consent, interaction, pending_requests, redirect_addresses, responses
+from idp.oauth import active_clients, authorize, consent, interaction, pending_requests, redirect_addresses, responses
 from idp.oauth.authorize import AuthorizeRequest
 from idp.oauth.errors import AccessDenied, OAuthError
 from idp.oauth.interaction import REFUSALS, Asked, Need, Situation
@@ -56,7 +55,7 @@ def asked_by(pending: Pending) -> Asked:
     sent back to the client: what the client may ask for no longer, `AccessDenied` when the person went back without
     signing in.
     """
-    client = registered.find(pending.request.client_id)
+    client = active_clients.find(pending.request.client_id)
     if client is None or not redirect_addresses.is_registered(pending.request.redirect_uri, client):
         raise RequestOver
     authorize.check(pending.request, client)
