@@ -43,6 +43,9 @@ _COLLECTED = "canopy_losses"
 _LOCK = 7_214_902
 """The PostgreSQL advisory lock that the one transaction holds that is just writing to the feed."""
 
+_PAUSE = 3_000
+"""Milliseconds for which a node that holds it may say nothing. It was paused, or is gone: its transaction is undone."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -133,7 +136,7 @@ def _write_down(session: Session) -> None:
     if not collected:
         return
     if not database.is_sqlite():
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        session.execute(_TAKE_THE_PEN, {"lock": _LOCK, "most": f"{_PAUSE}ms"})
     found = bounded(list(collected))
     losses = list(dict.fromkeys((*found, *_by_other_names(found))))
     if database.is_sqlite():
@@ -163,6 +166,10 @@ def _by_other_names(losses: Iterable[Loss]) -> list[Loss]:
         if match["sub"] == subject
     ]
 
+
+_TAKE_THE_PEN = text("""
+    SELECT set_config('idle_in_transaction_session_timeout', :most, true), pg_advisory_xact_lock(:lock)
+""")
 
 _INSERT_SQLITE = text("""
     INSERT INTO change_feed (position, kind, selector, written_at)

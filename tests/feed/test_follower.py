@@ -251,6 +251,33 @@ def test_a_node_killed_between_commit_and_poll_leaves_its_change_behind(app: Fla
     assert "never committed" not in sids
 
 
+@pytest.mark.parametrize("template", ["postgresql"], indirect=True)
+def test_a_node_that_is_paused_while_it_writes_to_the_feed_keeps_others_waiting_for_seconds_alone(
+    app: Flask, database_url: str
+) -> None:
+    script = (
+        "import sys, time\n"
+        "from idp.feed import losses\n"
+        "from idp.platform import database\n"
+        "from tests import databases\n"
+        "with databases.app_on(sys.argv[1]).app_context():\n"
+        "    with database.writing():\n"
+        "        losses.record('session', sid='of the paused')\n"
+        "        database.before_commit(lambda _: print('locked', flush=True) or sys.stdin.readline())\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    node = subprocess.Popen([sys.executable, "-c", script, database_url], cwd=ROOT, text=True, **pipes)
+    assert node.stdout
+    assert node.stdout.readline() == "locked\n"
+    _until(_can_take_away, seconds=30)
+    _, reason = node.communicate("go on\n")
+    assert node.returncode != 0, "what was not written down is not acknowledged"
+    assert "idle-in-transaction" in reason
+    reading = Follower(app)
+    _read(reading)
+    assert "of the paused" not in [json.loads(one.match).get("sid") for one in reading.changes_since().entries]
+
+
 def test_a_follower_is_silent_while_the_database_is_away_and_knows_all_when_it_is_back(
     follower: Follower, database_url: str
 ) -> None:
