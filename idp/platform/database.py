@@ -11,6 +11,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
@@ -18,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import psycopg
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.pq import TransactionStatus
 from sqlalchemy import BigInteger, LargeBinary, MetaData, Text, event, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -89,6 +91,8 @@ def init(app: Flask, url: str) -> None:
         if is_sqlite():
             event.listen(db.engine, "connect", _prepare_sqlite)
             event.listen(db.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(db.engine, "do_connect", _connect_postgresql)
 
 
 def session() -> Session:
@@ -105,14 +109,15 @@ def _engine_options(url: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "poolclass": _TimedPool,
         "pool_size": POOL_SIZE,
+        "pool_use_lifo": True,  # the last one has most in its caches
         "max_overflow": 0,
         "pool_timeout": 2,
         "hide_parameters": True,  # values are nothing for logs
     }
     if make_url(url).get_backend_name() == "sqlite":
-        return options | {"connect_args": {"timeout": LOCK_WAIT, "check_same_thread": False}}
+        connect = {"timeout": LOCK_WAIT, "check_same_thread": False}
+        return options | {"poolclass": _PoolWithPen, "connect_args": connect}
     return options | {
-        "pool_use_lifo": True,
         "connect_args": {
             "connect_timeout": 2,
             "application_name": "canopy",
@@ -132,6 +137,29 @@ class _TimedPool(QueuePool):
         return connection
 
 
+class _PoolWithPen(_TimedPool):
+    """For SQLite: keeps connections to write with apart, so that none goes from one use to the other.
+
+    What a connection has prepared is lost whenever it is told whether it may write: see `_begin_sqlite`.
+    """
+
+    def connect(self) -> PoolProxiedConnection:
+        return _TimedPool.connect(self._pens if _takes_pen.get() else self)
+
+    def dispose(self) -> None:
+        super().dispose()
+        if "_pens" in self.__dict__:
+            self._pens.dispose()
+
+    @cached_property
+    def _pens(self) -> _TimedPool:
+        return cast(_TimedPool, self.recreate())
+
+
+_takes_pen: ContextVar[bool] = ContextVar("takes_pen", default=False)
+"""Whether the connection that is asked for is to write."""
+
+
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """WAL and FULL: readers never wait for a writer, and what was acknowledged survives a power cut."""
     driver = cast(sqlite3.Connection, connection)
@@ -141,9 +169,26 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    """Begin; and tell SQLite whether this writes, if it does not know: it prepares every statement anew, then."""
     writes = connection.get_execution_options().get(_WRITING, False)
-    connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+    if connection.info.get(_WRITING) is not writes:
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        connection.info[_WRITING] = writes
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class _PostgreSQL(psycopg.Connection[Any]):
+    """Ends what only read by COMMIT: with a ROLLBACK, psycopg forgets every statement that it has prepared."""
+
+    def rollback(self) -> None:
+        if self.read_only and self.info.transaction_status == TransactionStatus.INTRANS:
+            self.commit()
+        else:
+            super().rollback()
+
+
+def _connect_postgresql(_: object, __: object, arguments: Sequence[Any], named: Mapping[str, Any]) -> _PostgreSQL:
+    return _PostgreSQL.connect(*arguments, **named)
 
 
 def look() -> None:
@@ -196,7 +241,7 @@ def writing() -> Iterator[None]:
     with turn():
         current.info[_WRITING] = True
         try:
-            current.connection(execution_options={_WRITING: True, "postgresql_readonly": False})
+            _begin_writing(current)
             try:
                 yield
             except Refusal as refusal:
@@ -214,6 +259,14 @@ def writing() -> Iterator[None]:
             current.info.clear()
     if kept:
         raise kept
+
+
+def _begin_writing(current: Session) -> None:
+    taking = _takes_pen.set(True)
+    try:
+        current.connection(execution_options={_WRITING: True, "postgresql_readonly": False})
+    finally:
+        _takes_pen.reset(taking)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,14 @@
 """The one way to write, and what every other transaction may not."""
 
+import contextlib
 import gc
 import warnings
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from idp.platform import database, schema
@@ -80,6 +82,41 @@ def test_many_rows_that_another_has_are_refused_like_one_and_the_rest_stays(app:
 def test_writing_does_not_nest(app: Flask) -> None:
     with pytest.raises(RuntimeError, match="doors open it"), database.writing(), database.writing():
         pass
+
+
+def test_what_a_connection_has_prepared_outlives_its_transactions(app: Flask) -> None:
+    for _ in range(2):
+        _read_then_write()
+    with _statements() as seen:
+        for _ in range(20):
+            _read_then_write()
+    told = [statement for statement in seen if statement.startswith("PRAGMA")]
+    assert told == []  # for SQLite each would be the end of whatever its connection has prepared
+    if not database.is_sqlite():
+        prepared = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT jobs.kind%'")
+        assert database.session().execute(prepared).scalar_one() == 1
+
+
+def _read_then_write() -> None:
+    _KINDS.all()
+    with database.writing():
+        _KINDS.all()
+    database.db.session.remove()
+
+
+_KINDS: Prepared[str] = Prepared(select(Job.kind), str)
+
+
+@contextlib.contextmanager
+def _statements() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def listen(*given: object) -> None:
+        seen.append(str(given[2]))
+
+    event.listen(db.engine, "before_cursor_execute", listen)
+    yield seen
+    event.remove(db.engine, "before_cursor_execute", listen)
 
 
 def test_slow_acts_are_refused_inside_a_writing_transaction(app: Flask) -> None:
