@@ -51,6 +51,7 @@ def test_what_is_no_account_is_not_found(payments: RelyingParty, name: str) -> N
     assert "org_id" not in answer.text
 
 
+@pytest.mark.rule("CLI-03")
 def test_only_apis_are_told(acme: Flask, payments: RelyingParty) -> None:
     answer = look(relying_party(acme, "app_shop"), DE)
     assert (answer.status_code, said(answer)["error"]) == (403, "access_denied")

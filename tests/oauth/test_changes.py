@@ -87,6 +87,7 @@ def test_only_clients_that_serve_an_api_follow(app: Flask, reading: Follower, pa
     assert "changes" not in said(answer)
 
 
+@pytest.mark.rule("CLI-03")
 def test_whoever_does_not_prove_to_be_a_client_learns_nothing(
     app: Flask, reading: Follower, payments: RelyingParty
 ) -> None:

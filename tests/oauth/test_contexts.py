@@ -78,6 +78,7 @@ def test_a_former_slug_leads_to_its_organization(acme: Flask) -> None:
     assert contexts.asked("acme") == contexts.asked("acme-and-sons") == Context(ACME)
 
 
+@pytest.mark.rule("ORG-02")
 @pytest.mark.parametrize(
     ("organization", "account", "scope"),
     [
