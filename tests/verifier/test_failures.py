@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from idp_verifier import InvalidToken, Superseded, Unavailable, Verifier
+from idp_verifier import Clocks, InvalidToken, Superseded, Unavailable, Verifier
 from tests.verifier.conftest import Make
 from tests.verifier.provider import NOW, FakeClock, FakeProvider
 
@@ -309,6 +309,12 @@ def test_entries_below_the_floor_are_let_go_before_that(make: Make, provider: Fa
 
 
 # clocks
+
+
+def test_time_asleep_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine knew before it was suspended is no answer when it wakes."""
+    monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: 86_400.0}.__getitem__)
+    assert Clocks().monotonic() == 86_400.0
 
 
 @pytest.mark.parametrize("ahead", [-3_600, -60, 4])
