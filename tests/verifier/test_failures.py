@@ -379,3 +379,12 @@ def test_an_answer_that_means_nothing_is_none(
     assert not verifier.poll()
     verifier.verify(provider.token())
     assert provider.count(INTROSPECT) == 1
+
+
+def test_an_answer_that_leads_nowhere_is_none(
+    make: Make, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = {"head": 1_002, "floor": 1_000, "age_ms": 0, "changes": [{"p": 1_001, "match": {"sid": "s"}}], "more": True}
+    monkeypatch.setattr(provider, "_changes", lambda query: (200 if provider.count(CHANGES) < 50 else 503, page))
+    assert not make().poll()
+    assert provider.count(CHANGES) == 2

@@ -169,7 +169,10 @@ class Follower:
             return True
         if answer.status != 200:
             raise Away(f"the change feed was answered with {answer.status}")
-        return self._take(_Page(answer.body), sent)
+        page = _Page(answer.body)
+        if page.more and since is not None and page.reaches <= since:
+            raise Away("the change feed goes in a circle")
+        return self._take(page, sent)
 
     def _take(self, page: "_Page", sent: float) -> bool:
         snapshot = self._snapshot

@@ -33,10 +33,9 @@ class Verifier:
 
     `addresses`: where the nodes of the provider are reached, if not at `issuer`. `instance`: the name of this process
     in the provider's list of who has read how far: up to 64 letters, digits and `._:@-` (host and process number, if
-    empty). `permissions`: the roles that
-    allow each permission, for an API whose tokens list none. `reads_for`: seconds for which calls that only read go on
-    by what was last known, while the provider answers nothing at all. `most`: entries of the change feed kept in
-    memory. `tls`: how to verify the provider's certificate.
+    empty). `permissions`: the roles that allow each permission, for an API whose tokens list none. `reads_for`: seconds
+    for which calls that only read go on by what was last known, while the provider gives no answer that can be used.
+    `most`: entries of the change feed kept in memory. `tls`: how to verify the provider's certificate.
 
     It begins to follow the change feed at the first token, or with `start`, and does so until `close`, or the end of a
     `with` block. After a fork it begins anew. Raises `ValueError` for addresses that are not `https` (`http` on
