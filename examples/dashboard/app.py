@@ -11,13 +11,13 @@ from authlib.integrations.base_client.errors import OAuthError  # type: ignore[i
 from flask import Flask, Response, abort, flash, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
-from examples.dashboard import places, renewal, shown
+from examples.dashboard import places, renewal, shown, wording
 from examples.dashboard.provider import Provider, Refused
 from examples.dashboard.settings import Settings
 from examples.dashboard.tokens import Json
 from examples.dashboard.visits import Visit, Visits
 
-_WISHES: Final = ("organization", "account", "prompt", "acr_values", "max_age", "login_hint")
+WISHES: Final = ("organization", "account", "prompt", "acr_values", "max_age", "login_hint")
 """Parameters of ours that are handed on to the authorization endpoint."""
 
 
@@ -35,8 +35,6 @@ def create_app(settings: Settings) -> Flask:
             if visit is None:
                 return render_template("welcome.html", settings=settings)
             look = renewal.look(provider, settings.payments, visit)
-            if look.refused and not (look.refused.context_is_lost or look.refused.wants_proof):
-                return over(look.refused)
             visits.keep(key(), replace(look.visit, allowed=shown.allowed(look.tried)))
         return render_template("overview.html", settings=settings, **shown.everything(look, visit.allowed))
 
@@ -44,17 +42,21 @@ def create_app(settings: Settings) -> Flask:
 
     @app.get("/login")
     def login() -> ResponseReturnValue:
-        wishes = {name: request.args[name] for name in _WISHES if request.args.get(name)}
+        wishes = {name: request.args[name] for name in WISHES if request.args.get(name)}
+        session["asked_for"] = wishes.get("acr_values", "")
         return provider.send_there(**wishes)
 
     @app.get("/callback")
     def callback() -> ResponseReturnValue:
         tokens = provider.take_back()
+        asked_for = session.get("asked_for", "")
         visits.end(key())
         session.clear()
         who = provider.about(tokens)
         visit = Visit(called(who), str(who.get("preferred_username", "")), tokens, provider.places(tokens))
         session.update(visit=visits.begin(visit), csrf=secrets.token_urlsafe(16))
+        if wording.falls_short(tokens.claims, asked_for):
+            flash(f"You came back with what you had proved before: {wording.factors(tokens.claims).lower()}.")
         return redirect("/", 303)
 
     @app.post("/logout")
@@ -75,6 +77,7 @@ def create_app(settings: Settings) -> Flask:
         with visits.alone(key()) as visit:
             if visit is None:
                 return redirect("/", 303)
+            session["asked_for"] = ""
             place = places.named(visit.places, request.form.get("place", "")) or abort(404)
             try:
                 visits.keep(key(), renewal.entered(provider, visit, place))
@@ -91,11 +94,6 @@ def create_app(settings: Settings) -> Flask:
     def key() -> str:
         found: str = session.get("visit", "")
         return found
-
-    def over(refused: Refused) -> ResponseReturnValue:
-        visits.end(key())
-        session.clear()
-        return render_template("welcome.html", settings=settings, over=refused)
 
     @app.get("/healthz")
     def healthz() -> ResponseReturnValue:

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from examples.dashboard import places, wording
 from examples.dashboard.calls import Outcome, Tried
 from examples.dashboard.decisions import Decision, decisions
+from examples.dashboard.places import Place
 from examples.dashboard.renewal import Look
 from examples.dashboard.visits import Visit
 
@@ -15,8 +17,8 @@ from examples.dashboard.visits import Visit
 class Row:
     """One call in the table. `kind` is a colour, `icon` and `verdict` say the same; `account`: named in the header.
 
-    `other`: that is one that the token is not for, and can be gone to. `proof`: what to send along to the provider, for
-    a call that wants it. `lost`: it was allowed at the last look.
+    `other`: that is one that the token is not for; `may_switch`: one may go there. `prove`: the path to the proof that
+    the call wants, if it does. `lost`: it was allowed at the last look.
     """
 
     call: str
@@ -28,9 +30,27 @@ class Row:
     because: str
     status: int
     other: bool
-    proof: Mapping[str, str]
+    may_switch: bool
+    prove: str
     decision: Decision | None
     lost: bool
+
+
+@dataclass(frozen=True)
+class News:
+    """What has happened since the last look, if anything, and the way on."""
+
+    kind: str
+    icon: str
+    title: str
+    words: str
+    way: str = ""
+    path: str = ""
+
+    @property
+    def role(self) -> str:
+        """How urgently it is read out."""
+        return "alert" if self.way else "status"
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,9 @@ def everything(look: Look, allowed_before: Collection[str]) -> dict[str, object]
         "username": visit.username,
         "here": here,
         "places": places.by_organization(visit.places),
+        "named": next((place.name for one in look.tried for place in visit.places if _names(one, place)), ""),
+        "may_be_suspended": "super_admin" not in str(claims.get("roles")),
+        "renews": look.refused is None,
         "roles": wording.enumerated(wording.roles(claims.get("roles"))),
         "factors": wording.factors(claims),
         "methods": wording.methods(claims),
@@ -75,10 +98,9 @@ def everything(look: Look, allowed_before: Collection[str]) -> dict[str, object]
         "ends_at": wording.clock_time(claims.get("exp")),
         "claims": wording.claims_in_words(claims, here, visit.name),
         "raw": visit.tokens.access.rpartition(".")[0],
-        "rows": [_row(one, visit, allowed_before) for one in look.tried],
+        "rows": [_row(one, visit, here, allowed_before) for one in look.tried],
         "count": len(allowed(look.tried)),
-        "refusal": look.refusal,
-        "refused": look.refused,
+        "news": _news(look, here),
     }
 
 
@@ -104,7 +126,31 @@ def not_here(error: Exception) -> Problem:
     return Problem("That did not work", str(getattr(error, "description", "")), "To Ledger", "/")
 
 
-def _row(one: Tried, visit: Visit, allowed_before: Collection[str]) -> Row:
+def way_back(here: Place, proof: Mapping[str, str]) -> str:
+    """The path to the provider and back here, with what is to be proved."""
+    account = {"account": here.account_id} if here.account_id else {}
+    return "/login?" + urlencode({"organization": here.organization_id, **account, **proof})
+
+
+def _news(look: Look, here: Place) -> News | None:
+    refused, said = look.refused, f"{look.refusal.status} {look.refusal.reason}" if look.refusal else ""
+    if refused is None:
+        words = f"Payments refused your token ({said}). Ledger got a new one, and tried everything again."
+        return News("warn", "info", "Something was taken away from you", words) if said else None
+    if refused.wants_proof:
+        title, words = f"{here.name} asks for more proof", "Canopy renews your token once you have proved more."
+        return News("warn", "shield", title, words, "Go on", way_back(here, refused.proof))
+    lost = "Payments refused your token, and " if said else ""
+    if refused.context_is_lost:
+        title, words = f"You may do nothing in {here.name} any more", f"{lost}Canopy gives no other one for this place."
+        way, path = "Choose where to work", "/login?prompt=select_context"
+    else:
+        title, words = "Your sign-in has ended", f"{lost}Canopy does not renew it."
+        way, path = "Sign in again", "/login"
+    return News("bad", "alert", title, words[:1].upper() + words[1:], way, path)
+
+
+def _row(one: Tried, visit: Visit, here: Place, allowed_before: Collection[str]) -> Row:
     kind, icon, verdict = _VERDICTS[one.outcome]
     call = f"{one.call.method} {one.call.path}"
     lost = one.outcome is not Outcome.ALLOWED and one.call.name in allowed_before
@@ -117,8 +163,9 @@ def _row(one: Tried, visit: Visit, allowed_before: Collection[str]) -> Row:
         verdict=verdict,
         because=_because(one, visit),
         status=one.status,
-        other=one.call.elsewhere and one.outcome is Outcome.DENIED,
-        proof=one.asked_for,
+        other=one.call.elsewhere,
+        may_switch=one.outcome is Outcome.DENIED,
+        prove=way_back(here, one.asked_for) if one.asked_for else "",
         decision=decisions().get(call),
         lost=lost,
     )
@@ -129,7 +176,7 @@ def _because(one: Tried, visit: Visit) -> str:
     listed = visit.tokens.claims.get("permissions")
     is_listed = isinstance(listed, list) and one.call.needs in listed
     if one.outcome is Outcome.ALLOWED:
-        return "It is among the permissions in your token."
+        return "Your token lists it."
     if one.outcome is Outcome.UNSURE:
         return "Payments cannot say just now." if one.status else "Payments does not answer."
     if one.outcome is Outcome.WANTS_PROOF:
@@ -137,6 +184,11 @@ def _because(one: Tried, visit: Visit) -> str:
     if one.outcome is Outcome.TOKEN_REFUSED:
         return f"Your token is not taken any more: {one.reason or 'refused'}."
     return one.reason if is_listed else "No role of yours holds it here."
+
+
+def _names(one: Tried, place: Place) -> bool:
+    """Whether the call names the place in its header because the token does not."""
+    return bool(one.call.account) and one.call.account == place.account_id and not one.call.elsewhere
 
 
 def _proof(asked_for: Mapping[str, str]) -> str:

@@ -70,6 +70,13 @@ def factors(claims: Mapping[str, Json]) -> str:
     return _LEVELS.get(str(claims.get("acr")), "Signed in")
 
 
+def falls_short(claims: Mapping[str, Json], asked_for: str) -> bool:
+    """Whether the person proved less than was asked for: an unknown level, or none, asks for nothing."""
+    levels = list(_LEVELS)
+    proved = str(claims.get("acr"))
+    return asked_for in levels and (proved not in levels or levels.index(proved) < levels.index(asked_for))
+
+
 def roles(keys: Json) -> list[str]:
     """Role keys as people call them: `x_refund_lead` is `Refund lead`."""
     return [_humanized(str(key)) for key in keys] if isinstance(keys, list) else []

@@ -49,20 +49,38 @@ class Visitor:
     @contextlib.contextmanager
     def visit(self, path: str, look: Look = Look(), *, complaint: str = "status of") -> Iterator[Page]:
         """The page at `path`; whatever the browser complains about, but for the expected `complaint`, is a failure."""
-        context = self._browser.new_context(
-            viewport={"width": look.width, "height": 800},
-            color_scheme=look.scheme,
-            locale=look.language,
-            java_script_enabled=look.scripts,
-        )
-        complaints: list[str] = []
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(self.url + path)
-        yield page
-        context.close()
-        assert [text for text in complaints if complaint not in text and "status of" not in text] == []
+        with visit(self._browser, self.url + path, look, complaint=complaint) as page:
+            yield page
+
+
+@contextlib.contextmanager
+def visit(browser: Browser, address: str, look: Look = Look(), *, complaint: str = "status of") -> Iterator[Page]:
+    """The page at `address`; see `Visitor.visit`."""
+    context = browser.new_context(
+        viewport={"width": look.width, "height": 800},
+        color_scheme=look.scheme,
+        locale=look.language,
+        java_script_enabled=look.scripts,
+    )
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    yield page
+    context.close()
+    assert [text for text in complaints if complaint not in text and "status of" not in text] == []
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser itself."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_QUIET))
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextlib.contextmanager
@@ -71,12 +89,8 @@ def visitor(folder: Path, prepare: Callable[[], None] = lambda: None, **given: o
 
     `given`: settings of the provider.
     """
-    with sync_playwright() as playwright, _provider(folder, prepare, **given) as (url, app):
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_QUIET))
-        try:
-            yield Visitor(browser, url, app)
-        finally:
-            browser.close()
+    with chromium() as browser, _provider(folder, prepare, **given) as (url, app):
+        yield Visitor(browser, url, app)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,213 @@
+"""The story of the README, in a minute: what a token is good for, here and there, and how it ends.
+
+In Chromium, with scripts and without, at the three servers of the demo; the command line takes away what is taken.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect
+
+from tests.examples import demos
+from tests.examples.demos import WITHIN, Demo
+from tests.flows import browsers
+from tests.flows.browsers import Look, accessibility_problems, overflow, press
+
+PASSWORD = "walled-garden-demo-7"
+LOOKS = (Look(), Look(width=320, scheme="dark"), Look(scheme="dark"), Look(width=320))
+"""How pages are looked at: from left to right, and the other way."""
+
+IN_ALL_OF_NORTHWIND = {"GET /balance", "GET /payments", "GET /payouts"}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo, running."""
+    found = Demo(tmp_path_factory.mktemp("demo"))
+    found.prepare()
+    with demos.running(found):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsers.chromium() as found:
+        yield found
+
+
+def test_a_role_that_is_taken_away_is_refused_at_the_next_call(demo: Demo, browser: Browser) -> None:
+    with (
+        browsers.visit(browser, demo.ledger) as page,
+        browsers.visit(browser, demo.ledger, Look(scripts=False)) as plain,
+    ):
+        for each in (page, plain):
+            sign_in(each, "Bob Baker", "Northwind EU")
+            expect(each.get_by_role("heading", name="Hello, Bob")).to_be_visible()
+            assert claims(each)["roles"] == '["view_only", "x_refund_lead"]'
+            assert results(each)["POST /refunds"].startswith("Allowed 201 Your token lists it.")
+
+            switch(each, "Northwind US")
+            assert claims(each)["roles"] == '["view_only"]'
+            assert allowed(each) == IN_ALL_OF_NORTHWIND
+            assert results(each)["POST /refunds"].startswith("Denied 403 No role of yours holds it here.")
+            switch(each, "Northwind EU")
+
+        demo.idp("team", "update", "northwind/finance", "--remove-member", "bob")
+        took = until(page, lambda: "POST /refunds" not in allowed(page))
+        print(f"\nThe call was refused {took:.2f} s after the command that took the role away.")
+        plain.reload()
+        for each in (page, plain):
+            assert "Payments refused your token (401 superseded)" in each.locator(".news").inner_text()
+            assert results(each)["POST /refunds"].startswith("Denied 403 Allowed until just now. No role of yours")
+            assert allowed(each) == IN_ALL_OF_NORTHWIND
+
+        demo.idp("team", "update", "northwind/finance", "--add-member", "bob")
+        switch(plain, "Northwind EU")
+        assert "POST /refunds" in allowed(plain)
+
+
+def test_who_is_suspended_is_refused_everything_and_told_so(demo: Demo, browser: Browser) -> None:
+    with browsers.visit(browser, demo.ledger) as page:
+        sign_in(page, "Dana Díaz", "Northwind EU")
+        assert "POST /charges" in allowed(page)
+        demo.idp("member", "update", "northwind", "dana", "--status", "suspended")
+        until(page, lambda: not allowed(page))
+        assert "Your sign-in has ended" in page.locator(".news").inner_text()
+        assert results(page)["GET /balance"].startswith("Denied 401 Allowed until just now.")
+        assert_good_to_look_at(page)
+
+
+def test_who_lost_the_last_role_in_a_place_may_go_on_in_another(demo: Demo, browser: Browser) -> None:
+    with browsers.visit(browser, demo.ledger) as page:
+        sign_in(page, "Frank Fischer", "Northwind US")
+        grant = demo.idp("grant", "list", "northwind/us-shop", "--to", "frank", "--here", "--json")
+        demo.idp("grant", "delete", json.loads(grant)[0]["id"])
+        until(page, lambda: not allowed(page))
+        assert "You may do nothing in Northwind US any more" in page.locator(".news").inner_text()
+        switch(page, "All of Fabrikam")
+        assert "POST /charges" in allowed(page)
+        expect(page.get_by_text("each call names an account")).to_be_visible()
+
+
+def test_a_payout_asks_for_a_proof_that_nobody_can_give_yet(demo: Demo, browser: Browser) -> None:
+    with browsers.visit(browser, demo.ledger) as page:
+        sign_in(page, "Olivia Okafor", "Northwind EU")
+        assert results(page)["POST /payouts"].startswith("Wants proof 401 You hold it, but it wants a second factor")
+        page.get_by_role("link", name="Prove it").click()
+        expect(page.get_by_text("You came back with what you had proved before: one factor.")).to_be_visible()
+        assert results(page)["POST /charges"].startswith("Allowed 201")
+
+
+def test_money_moves_once_however_often_the_page_is_loaded(demo: Demo, browser: Browser) -> None:
+    with browsers.visit(browser, demo.ledger) as page:
+        sign_in(page, "Olivia Okafor", "Northwind sandbox")
+        assert {"POST /charges", "POST /refunds"} < allowed(page)
+        before = balance_of_the_sandbox(demo)
+        for _ in range(2):
+            page.reload()
+            assert {"POST /charges", "POST /refunds"} < allowed(page)
+        assert balance_of_the_sandbox(demo) == before
+
+
+def test_signing_out_ends_it_at_both(demo: Demo, browser: Browser) -> None:
+    with browsers.visit(browser, demo.ledger) as page:
+        sign_in(page, "Bob Baker", "Northwind EU")
+        press(page, "form[action='/logout'] button")
+        expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+        assert_good_to_look_at(page)
+        page.goto(demo.issuer + "/me")
+        expect(page.locator("body")).to_have_attribute("data-page", "login")
+
+
+def test_every_page_can_be_read_by_everybody(demo: Demo, browser: Browser) -> None:
+    with browsers.visit(browser, demo.ledger) as page:
+        assert_good_to_look_at(page)
+        page.goto(demo.ledger + "/nowhere")
+        assert_good_to_look_at(page)
+        page.goto(demo.ledger)
+        sign_in(page, "Bob Baker", "All of Northwind")
+        page.click("details.pop > summary")
+        page.locator("details.lines > summary").first.click()
+        assert_good_to_look_at(page)
+
+
+# What people do, and see
+
+
+def sign_in(page: Page, name: str, place: str) -> None:
+    """As somebody whom the first page offers."""
+    page.get_by_role("link", name=name).click()
+    press(page, "#identifier-submit")
+    page.fill("#password", PASSWORD)
+    press(page, "#login-submit")
+    choose(page, place)
+
+
+def choose(page: Page, place: str) -> None:
+    """Where to work, at the provider."""
+    page.get_by_label(place).first.check()
+    press(page, "#context-submit")
+    expect(page.locator("body")).to_have_attribute("data-page", "dashboard")
+
+
+def switch(page: Page, place: str) -> None:
+    """Where to work, at Ledger."""
+    page.click("details.pop > summary")
+    page.get_by_role("button", name=place).first.click()
+    expect(page.locator("details.pop > summary")).to_contain_text(place)
+
+
+def claims(page: Page) -> Mapping[str, str]:
+    """What the token says, as it is shown."""
+    names, values = page.locator(".claims dt").all_inner_texts(), page.locator(".claims dd > code").all_inner_texts()
+    return dict(zip(names, values, strict=True))
+
+
+def results(page: Page) -> Mapping[str, str]:
+    """What came of each call, in the words of the table; the last one is about another account."""
+    rows = page.locator("tbody tr")
+    texts = [" ".join(rows.nth(index).inner_text().split()) for index in range(rows.count())]
+    words = [text.split(" ", 3) for text in texts]
+    return {f"{method} {path}": rest for method, path, _, rest in words[:6]}
+
+
+def allowed(page: Page) -> set[str]:
+    """The calls that are allowed."""
+    return {call for call, result in results(page).items() if result.startswith("Allowed")}
+
+
+def until(page: Page, seen: Callable[[], bool]) -> float:
+    """Load the page again until something is to be seen; the seconds that this took."""
+    began = time.monotonic()
+    page.reload()
+    while not seen():
+        assert time.monotonic() - began < WITHIN
+        page.reload()
+    return time.monotonic() - began
+
+
+def balance_of_the_sandbox(demo: Demo) -> object:
+    """What a machine of Northwind is told of it."""
+    asked = {"grant_type": "client_credentials", "account": "acct_northwind_sandbox"}
+    who = ("app_nightly-reports", "demo-secret-of-the-nightly-reports")
+    token = requests.post(f"{demo.issuer}/oauth2/token", data=asked, auth=who, timeout=WITHIN).json()["access_token"]
+    answer = requests.get(
+        f"http://localhost:{demo.ports[2]}/balance", headers={"Authorization": f"Bearer {token}"}, timeout=WITHIN
+    )
+    assert answer.status_code == 200
+    return answer.json()["available"]
+
+
+def assert_good_to_look_at(page: Page) -> None:
+    """No problems for people who see little, have a narrow window, like it dark, or read from the right."""
+    for look in LOOKS:
+        page.set_viewport_size({"width": look.width, "height": 800})
+        page.emulate_media(color_scheme=look.scheme)
+        page.evaluate("dir => document.documentElement.dir = dir", "rtl" if look in LOOKS[2:] else "ltr")
+        assert overflow(page) == 0, look
+        assert accessibility_problems(page) == [], look
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.evaluate("document.documentElement.dir = 'ltr'")
