@@ -295,6 +295,18 @@ def test_past_its_bound_a_verifier_counts_as_stale_until_the_window_fits(
     assert provider.count(INTROSPECT) == 1
 
 
+def test_what_the_provider_keeps_fits(make: Make, provider: FakeProvider, clock: FakeClock) -> None:
+    verifier = make(most=50)
+    for number in range(50):
+        provider.lose(org_id=f"org_{number}", role="developer")
+    assert verifier.poll()
+    clock.seconds += 61  # now it lets go of what is too old, and counts again
+    provider.lose(org_id="org_49", role="developer")
+    assert verifier.poll()
+    verifier.verify(provider.token())
+    assert provider.count(INTROSPECT) == 0
+
+
 def test_entries_below_the_floor_are_let_go_before_that(make: Make, provider: FakeProvider) -> None:
     verifier = make(most=50)
     for number in range(50):

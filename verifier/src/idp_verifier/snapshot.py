@@ -26,7 +26,7 @@ class Entry:
 class Snapshot:
     """Entries up to `head`, of those that match the same values the latest. One thread writes, any number asks.
 
-    `floor`: entries up to there have left the window, and with them every token that was made before.
+    `size`: how many are kept. `floor`: entries up to there have left the window, and so has every token from before.
     `fresh_as_of`: the moment, in seconds of the monotonic clock, as of which nothing is missing; minus infinity as
     long as the window is not read to its end.
     """
@@ -66,7 +66,7 @@ class Snapshot:
             for names, table in self._tables.items()
         }
         self._tables = {names: table for names, table in kept.items() if table}
-        self.size = sum(map(len, self._tables.values()))
+        self.size = sum(_EVERY_ROLE not in values for table in self._tables.values() for values in table)
 
     def _add(self, entry: Entry) -> None:
         """Names that we do not know are left out: so the entry hits more tokens, never fewer."""
@@ -81,7 +81,7 @@ class Snapshot:
         if table is None:
             table = {}
             self._tables = {**self._tables, names: table}  # never grows under whoever walks through it
-        self.size += values not in table
+        self.size += values not in table and _EVERY_ROLE not in values
         table[values] = max(position, table.get(values, position))
 
 
