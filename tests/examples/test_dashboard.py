@@ -99,7 +99,7 @@ def test_while_the_provider_is_away_it_says_so(ledger: FlaskClient) -> None:
 
 def test_many_sign_ins_that_were_never_finished_still_fit_into_the_cookie(listening: Flask, issuer: str) -> None:
     ledger = create_app(settings(issuer)).test_client()
-    for _ in range(8):
+    for _ in range(20):
         sent = ledger.get("/login", base_url=HOME)
         assert sent.location.startswith(f"{issuer}/oauth2/authorize?")
         cookie = ledger.get_cookie("ledger", domain="localhost")
