@@ -42,7 +42,8 @@ class Said:
 
 def is_superseded(token: Said) -> bool:
     """Whether an entry hits `token`: it agrees with the entry in every key, and is older. Entries with `kid` hit
-    whatever that key signed. A token from beyond the head is from a history that was undone, and counts as hit.
+    whatever that key signed. A token from beyond the head is from a history that was undone, and counts as hit; so does
+    one from before all that is remembered, however long it has still to live by the clock of whoever signed it.
     """
     database.not_while_writing("asking the change feed")
     remembered = memory.of(_Memory)
@@ -63,10 +64,14 @@ _Values = tuple[str, ...]
 
 
 class _Memory:
-    """Of one application: entries up to `head`, by the names they match by, then by the values; the latest of each."""
+    """Of one application: entries up to `head`, by the names they match by, then by the values; the latest of each.
+
+    `_floor`: up to there they are forgotten.
+    """
 
     def __init__(self) -> None:
         self.head = 0
+        self._floor = 0
         self._size = 0
         self._pruned_at = float("-inf")
         self._entries: dict[_Names, dict[_Values, int]] = {}
@@ -92,7 +97,7 @@ class _Memory:
     def hits(self, token: Said) -> bool:
         """Whether an entry hits `token`."""
         with self._lock:
-            return token.azv > self.head or any(
+            return not self._floor <= token.azv <= self.head or any(
                 position > token.azv or names == _KEY
                 for names, by_values in self._entries.items()
                 for position in _agreeing(names, by_values, token)
@@ -100,7 +105,9 @@ class _Memory:
 
     def _begin(self) -> None:
         """Go to the last entry that is too old to hit anything, or to the first one that there is."""
-        first = _FIRST.all(position=_too_old())[0]
+        before = _too_old()
+        first = _FIRST.all(position=before)[0]
+        self._floor = first.position if first.position < before else 0
         self._entries, self._size = {}, 0
         self._add(json.loads(first.selector), first.position)
         self.head = first.position
@@ -120,10 +127,10 @@ class _Memory:
             (dict(zip(names, values, strict=True)), position)
             for names, by_values in self._entries.items()
             for values, position in by_values.items()
-            if position >= before
         ]
+        self._floor = max(self._floor, *(position for _, position in found if position < before), 0)
         self._entries, self._size = {}, 0
-        for match, position in _bounded(found):
+        for match, position in _bounded([one for one in found if one[1] >= before]):
             self._add(match, position)
 
 

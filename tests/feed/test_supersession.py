@@ -90,6 +90,18 @@ def test_what_is_too_old_to_hit_anything_is_forgotten(app: Flask) -> None:
         remembered = memory.of(supersession._Memory)
         remembered._prune()
         assert remembered._size == 0
+    assert is_superseded(ancient), "also when the clock is set back"
+    assert not is_superseded(token(sub="usr_1"))
+
+
+def test_a_token_from_before_all_that_is_known_counts_as_hit(app: Flask) -> None:
+    """As one that was signed long after its roles were asked for, by a node that was paused in between."""
+    ancient = token(sub="usr_1")
+    lose("membership", sub="usr_1")
+    lose("session", sid="ses_1")
+    with time_machine.travel(clock.now() / clock.SECOND + 2 * 3600, tick=False):
+        assert is_superseded(ancient)
+        assert not is_superseded(token(sub="usr_1"))
 
 
 def test_another_history_is_read_from_its_beginning(app: Flask) -> None:
