@@ -28,8 +28,9 @@ from idp.audit.trail import Actor
 from idp.cli import serve, start
 from idp.cli.door import create_app
 from idp.feed.models import Change
-from idp.organizations import accounts, organizations
+from idp.organizations import accounts, grants, organizations, scopes
 from idp.organizations.accounts import AccountSettings, NewAccount
+from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.models import Account, Organization
 from idp.organizations.organizations import OrganizationSettings
 from idp.platform import database, jobs
@@ -42,6 +43,7 @@ from idp.users.models import User, UserDisablement
 from idp.users.users import UserSettings
 from tests.databases import SECRET_KEY
 
+_TESTS = Actor("operator", "tests")
 METRICS_TOKEN = "Zb7uLq2XwYtE9sKcVn4RjHf6MgPd8aTo1Ci5"
 
 # The server
@@ -85,6 +87,21 @@ def _open_doors(app: Flask) -> None:
             _change(request.form["subject"])
         return {"subject": request.form["subject"]}
 
+    @app.post("/grants")
+    @public
+    @for_programs
+    def grant() -> dict[str, str]:
+        with database.writing():
+            return {"grant": grants.grant(_wanted(request.form), by=_TESTS).id}
+
+    @app.post("/grants/end")
+    @public
+    @for_programs
+    def end() -> dict[str, str]:
+        with database.writing():
+            grants.end(request.form["organization"], request.form["grant"], by=_TESTS)
+        return {}
+
     @app.get("/entries")
     @public
     def read() -> list[str]:
@@ -92,9 +109,13 @@ def _open_doors(app: Flask) -> None:
         return list(database.session().scalars(wanted))
 
 
+def _wanted(form: Mapping[str, str]) -> Wanted:
+    return Wanted(Grantee("member", form["member"]), form["role"], scopes.named(form["organization"]))
+
+
 def _change(name: str) -> None:
     """Makes a person called `<word>-<number>`; with every third an organization and an account, every third leaves."""
-    by = Actor("operator", "tests")
+    by = _TESTS
     person = users.create(UserSettings(name), by=by)
     act = int(name.rpartition("-")[2]) % 3
     if act == 1:
@@ -175,12 +196,15 @@ class Service:
     def start(self) -> float:
         """Start, and wait until it says that it is ready; how many seconds that took."""
         began = time.monotonic()
-        files = [str(self._tls.certificate), str(self._tls.key)] if self._tls else []
-        command = [sys.executable, "-m", "tests.platform.serving", str(self.port), str(self._workers), *files]
         with self._out.open("wb") as out, self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=out, stderr=log, env=self.environment())
+            self._process = subprocess.Popen(self.command(), stdout=out, stderr=log, env=self.environment())
         self.until(lambda: bool(self.said()), within=60)
         return time.monotonic() - began
+
+    def command(self) -> list[str]:
+        """What is run."""
+        files = [str(self._tls.certificate), str(self._tls.key)] if self._tls else []
+        return [sys.executable, "-m", "tests.platform.serving", str(self.port), str(self._workers), *files]
 
     def environment(self) -> dict[str, str]:
         """What the processes are given; they may keep what they compile, as any installation does."""
@@ -233,12 +257,13 @@ class Service:
     def get(self, path: str, *, timeout: float = 5) -> Answer:
         return self._ask("GET", path, None, timeout)
 
-    def post(self, path: str, body: str, *, timeout: float = 8) -> Answer:
-        return self._ask("POST", path, body, timeout)
+    def post(self, path: str, body: str, *, timeout: float = 8, **headers: str) -> Answer:
+        return self._ask("POST", path, body, timeout, **headers)
 
-    def _ask(self, method: str, path: str, body: str | None, timeout: float) -> Answer:
+    def _ask(self, method: str, path: str, body: str | None, timeout: float, **headers: str) -> Answer:
         began = time.monotonic()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
+        if body:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         with contextlib.closing(self._connection(timeout)) as connection:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
