@@ -111,15 +111,34 @@ def require_free(ports: Sequence[int]) -> None:
 # Starting and stopping
 
 
-@contextlib.contextmanager
-def running(server: Server, logs: Path, ended: threading.Event) -> Iterator[subprocess.Popen[str]]:
-    """The process of `server`, once it answers; it is gone at the end of the block. Sets `ended` when it ends before.
+@dataclass(frozen=True)
+class Running:
+    """A server that was started: its process, the file for what it says, and whether it answers."""
 
-    What it says is in the folder `logs`. It has a process group of its own: Ctrl-C in a terminal reaches us alone, and
-    all end in order.
+    server: Server
+    process: subprocess.Popen[str]
+    log: Path
+    ready: threading.Event
+
+    def wait(self) -> None:
+        """Until it answers. Raises `Failed` if it does not."""
+        end = time.monotonic() + _READY_WITHIN
+        while not self.ready.wait(0.05):
+            if self.process.poll() is not None:
+                status = self.process.returncode
+                raise Failed(f"{self.server.name} ended with status {status} before it answered: see {self.log}")
+            if time.monotonic() > end:
+                raise Failed(f"{self.server.name} does not answer on port {self.server.port}: see {self.log}")
+
+
+@contextlib.contextmanager
+def running(server: Server, logs: Path, ended: threading.Event) -> Iterator[Running]:
+    """`server`, started; it is gone at the end of the block. Sets `ended` when it ends before.
+
+    It has a process group of its own: Ctrl-C in a terminal reaches us alone, and all end in order.
     """
-    ready = threading.Event()
-    with (logs / f"{server.name.lower()}.log").open("w", encoding="utf-8") as log:
+    path = logs / f"{server.name.lower()}.log"
+    with path.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603 -- our own three
             [*_dying_with_us(), *server.command],
             env={**os.environ, **server.variables},
@@ -130,9 +149,9 @@ def running(server: Server, logs: Path, ended: threading.Event) -> Iterator[subp
             process_group=0,
         )
         try:
-            threading.Thread(target=_listen, args=(process, ready, ended), daemon=True).start()
-            _wait_for(ready, server, process, log.name)
-            yield process
+            found = Running(server, process, path, threading.Event())
+            threading.Thread(target=_listen, args=(process, found.ready, ended), daemon=True).start()
+            yield found
         finally:
             _stop(process)
 
@@ -144,15 +163,6 @@ def _listen(process: subprocess.Popen[str], ready: threading.Event, ended: threa
             ready.set()
     process.wait()
     ended.set()
-
-
-def _wait_for(ready: threading.Event, server: Server, process: subprocess.Popen[str], log: str) -> None:
-    end = time.monotonic() + _READY_WITHIN
-    while not ready.wait(0.05):
-        if process.poll() is not None:
-            raise Failed(f"{server.name} ended with status {process.returncode} before it answered: see {log}")
-        if time.monotonic() > end:
-            raise Failed(f"{server.name} does not answer on port {server.port}: see {log}")
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -181,11 +191,14 @@ def demo(objects: Mapping[str, Any], ports: Sequence[int], logs: Path) -> int:
     """Run until we are told to end (0), or one of them ends by itself (1)."""
     ended = threading.Event()
     with contextlib.ExitStack() as stack:
-        processes = [(server, stack.enter_context(running(server, logs, ended))) for server in servers(objects, ports)]
+        all_three = [stack.enter_context(running(server, logs, ended)) for server in servers(objects, ports)]
+        for one in all_three:
+            one.wait()
         print(announcement(ports, password(objects), logs), flush=True)
         ended.wait()
-        name, status = next((server.name, one.poll()) for server, one in processes if one.poll() is not None)
-        print(f"{name} ended with status {status}, and the demo with it. Its log is in {logs}.", file=sys.stderr)
+        gone = next(one for one in all_three if one.process.poll() is not None)
+        status = gone.process.returncode
+        print(f"{gone.server.name} ended with status {status}, and the demo with it: see {gone.log}", file=sys.stderr)
     return 1
 
 
