@@ -4,6 +4,7 @@ The test's own process is one more node on the same database: what it takes away
 """
 
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -23,7 +24,6 @@ from idp.clients.apis import ApiSettings, ScopeSettings
 from idp.clients.clients import ClientSettings
 from idp.clients.registered import RegisteredClient
 from idp.oauth import issuance
-from idp.oauth.authorizations import LiveAuthorization
 from idp.organizations import grants, memberships, organizations, scopes
 from idp.organizations.effective import Context
 from idp.organizations.grants import Grantee, Wanted
@@ -38,7 +38,7 @@ from idp_verifier import InvalidToken, Superseded, Unavailable, Verifier
 from tests import databases
 from tests.databases import SECRET_KEY
 from tests.oauth import issuing
-from tests.oauth.issuing import PAYMENTS, authorized, issuance_for
+from tests.oauth.issuing import PAYMENTS, issuance_for
 from tests.platform.serving import Service
 from tests.traces import OPERATOR
 
@@ -132,11 +132,11 @@ class Employee:
     id: str
     grant: str
     shop: RegisteredClient
-    authorization: LiveAuthorization
+    authorization_id: str
 
     def token(self) -> str:
         """An access token as of now."""
-        authorization = issuing.live(self.authorization.id)
+        authorization = issuing.live(self.authorization_id)
         return str(issuance.issue(issuance_for(self.shop, authorization))["access_token"])
 
     def lose(self) -> float:
@@ -161,14 +161,19 @@ class House:
         self.hired += number
         with database.writing():
             made = [_hire(name) for name in names]
+            decided = [self._let_in(f"usr_{name}") for name in names]
         return [
-            Employee(f"usr_{name}", grant, self.shop, self.let_in(f"usr_{name}"))
-            for name, grant in zip(names, made, strict=True)
+            Employee(f"usr_{name}", grant, self.shop, authorization_id)
+            for name, grant, authorization_id in zip(names, made, decided, strict=True)
         ]
 
-    def let_in(self, user_id: str) -> LiveAuthorization:
-        """What somebody who has just signed in lets the shop do."""
-        return authorized(self.shop, user_id, Context(ACME), scope="payments", resources=(PAYMENTS,))
+    def back(self, employee: Employee) -> Employee:
+        """The same person, having signed in again."""
+        with database.writing():
+            return dataclasses.replace(employee, authorization_id=self._let_in(employee.id))
+
+    def _let_in(self, user_id: str) -> str:
+        return issuing.authorize(self.shop, user_id, Context(ACME), scope="payments", resources=(PAYMENTS,))
 
     def verifier(self, instance: str = "") -> Verifier:
         """A service's, which follows from `start` on."""
@@ -252,7 +257,7 @@ class Watch:
 
     def settle(self) -> float:
         """Look until good tokens pass and lost ones are refused everywhere; seconds that it took."""
-        return self.until(lambda found: found == {PASSES} and not any(one.open for one in self.lost))
+        return self.until(lambda found: found <= {PASSES} and not any(one.open for one in self.lost))
 
     def _look_at(self, one: Lost, service: Verifier) -> None:
         began = time.monotonic()

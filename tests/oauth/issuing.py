@@ -68,40 +68,47 @@ def client(id: str) -> RegisteredClient:
 
 
 def authorized(
+    client: RegisteredClient, user_id: str = OLIVIA.id, context: Context | None = None, **more: Any
+) -> LiveAuthorization:
+    """What a person, just signed in with a password, has decided; `more`: see `authorize`."""
+    with database.writing():
+        authorization_id = authorize(client, user_id, context, **more)
+    return live(authorization_id)
+
+
+def authorize(
     client: RegisteredClient,
-    user_id: str = OLIVIA.id,
+    user_id: str,
     context: Context | None = None,
     *,
     scope: str = "openid",
     resources: tuple[str, ...] = (),
     wishes: Wishes | None = None,
     **more: Any,
-) -> LiveAuthorization:
-    """What a person, just signed in with a password, has decided."""
-    with database.writing():
-        browser, _ = browsers.begin()
-        session, _ = people.open_session(browser, user_id, [Proof("password", clock.now())])
-        decision = Decision(
-            **{
-                "client_id": client.id,
-                "user_id": user_id,
-                "session_id": session.id,
-                "subject": subjects.of(user_id, client),
-                "scope": tuple(scope.split()),
-                "resources": resources,
-                "organization_id": context.organization_id if context else None,
-                "account_id": (context.account_id or None) if context else None,
-                "claims_json": (wishes or Wishes()).dump(),
-                "auth_time": session.authenticated_at,
-                "acr": "aal1",
-                "amr": ("pwd",),
-                "offline": False,
-                "lifetime": settings().lifetimes.refresh_max,
-                **more,
-            }
-        )
-        authorization_id = authorizations.begin(decision)
-    return live(authorization_id)
+) -> str:
+    """The id of what a person, just signed in with a password, decides. Inside `database.writing()`."""
+    browser, _ = browsers.begin()
+    session, _ = people.open_session(browser, user_id, [Proof("password", clock.now())])
+    decision = Decision(
+        **{
+            "client_id": client.id,
+            "user_id": user_id,
+            "session_id": session.id,
+            "subject": subjects.of(user_id, client),
+            "scope": tuple(scope.split()),
+            "resources": resources,
+            "organization_id": context.organization_id if context else None,
+            "account_id": (context.account_id or None) if context else None,
+            "claims_json": (wishes or Wishes()).dump(),
+            "auth_time": session.authenticated_at,
+            "acr": "aal1",
+            "amr": ("pwd",),
+            "offline": False,
+            "lifetime": settings().lifetimes.refresh_max,
+            **more,
+        }
+    )
+    return authorizations.begin(decision)
 
 
 def live(authorization_id: str) -> LiveAuthorization:
