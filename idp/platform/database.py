@@ -12,6 +12,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
@@ -21,11 +22,13 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.pq import TransactionStatus
 from sqlalchemy import BigInteger, LargeBinary, MetaData, Text, event, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Connection, Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -40,6 +43,7 @@ LOCK_WAIT = 5.0
 """Seconds a writer waits for its turn before the caller is told to come back."""
 
 _WRITING: Final = "canopy_writing"
+_CONNECTION: Final = "canopy_connection"
 
 
 class Model(DeclarativeBase):
@@ -336,35 +340,74 @@ class Prepared(Generic[Row]):
 
     def sql(self) -> str:
         """The compiled text, for plans and tests."""
-        return (self._sqlite if is_sqlite() else self._postgresql).string
+        return self._compiled(db.engine.dialect.name).text
 
-    def parameters(self, values: dict[str, Any]) -> Any:
-        """`values` in the shape that the driver takes beside `sql()`."""
-        compiled = self._sqlite if is_sqlite() else self._postgresql
-        filled = compiled.construct_params(values)
-        return [filled[name] for name in compiled.positiontup or ()] if is_sqlite() else filled
+    def parameters(self, values: Mapping[str, Any]) -> list[Any]:
+        """`values` in the shape that the driver takes beside `sql()`; on PostgreSQL with a raw cursor of psycopg."""
+        return self._compiled(db.engine.dialect.name).parameters(values)
+
+    def _run(self, values: Mapping[str, Any]) -> Any:
+        connection = _connection()
+        compiled = self._compiled(connection.dialect.name)
+        return _drive(connection, lambda cursor: cursor.execute(compiled.text, compiled.parameters(values)))
+
+    def _compiled(self, database: str) -> "_Compiled":
+        return self._sqlite if database == "sqlite" else self._postgresql
 
     @cached_property
-    def _sqlite(self) -> SQLCompiler:
-        return self._compiled()
+    def _sqlite(self) -> "_Compiled":
+        return _Compiled.of(self._statement, sqlite.dialect())
 
     @cached_property
-    def _postgresql(self) -> SQLCompiler:
-        return self._compiled()
-
-    def _compiled(self) -> SQLCompiler:
-        return cast(SQLCompiler, self._statement.compile(dialect=db.engine.dialect))  # type: ignore[attr-defined]
-
-    def _run(self, values: dict[str, Any]) -> Any:
-        return _drive(lambda cursor: cursor.execute(self.sql(), self.parameters(values)))
+    def _postgresql(self) -> "_Compiled":
+        dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+        return _Compiled.of(self._statement, dialect)
 
 
-def _drive(act: Callable[[Any], object]) -> Any:
-    """Let `act` use a cursor of the session's own driver connection; the cursor."""
+@dataclass(frozen=True)
+class _Compiled:
+    """A statement as one database takes it. `names`: of the parameters by place; `fixed`: those of its own."""
+
+    text: str
+    names: tuple[str, ...]
+    fixed: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, statement: Executable, dialect: Dialect) -> "_Compiled":
+        compiled = cast(SQLCompiler, statement.compile(dialect=dialect))  # type: ignore[attr-defined]
+        fixed = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
+        return cls(compiled.string, tuple(compiled.positiontup or ()), fixed)
+
+    def parameters(self, values: Mapping[str, Any]) -> list[Any]:
+        """Their values, by place."""
+        given = {**self.fixed, **values}
+        return [given[name] for name in self.names]
+
+
+def _connection() -> Connection:
+    """The session's connection in its transaction; remembered, because asking costs more than reading a row by key.
+
+    A savepoint begins only when it is asked there, for the first time.
+    """
     current = session()
     current.flush()
+    known: tuple[SessionTransaction, Connection] | None = current.info.get(_CONNECTION)
+    if known and known[0] is _innermost(current):
+        return known[1]
     connection = current.connection()
-    cursor = connection.connection.cursor()
+    current.info[_CONNECTION] = (_innermost(current), connection)
+    return connection
+
+
+def _innermost(current: Session) -> SessionTransaction | None:
+    return current.get_nested_transaction() or current.get_transaction()
+
+
+def _drive(connection: Connection, act: Callable[[Any], object]) -> Any:
+    """Let `act` use a cursor of the driver connection; the cursor. On PostgreSQL it leaves statements as they are."""
+    driver = connection.connection
+    is_raw = connection.dialect.name == "postgresql"
+    cursor = psycopg.RawCursor(cast("psycopg.Connection[Any]", driver.driver_connection)) if is_raw else driver.cursor()
     try:
         act(cursor)
     except psycopg.OperationalError as error:
@@ -413,9 +456,9 @@ def insert_many(table: type[Model], rows: Sequence[Columns]) -> None:
     statement = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 names of our own columns
     try:
         if is_sqlite():
-            _drive(lambda cursor: cursor.executemany(statement, values))
+            _drive(_connection(), lambda cursor: cursor.executemany(statement, values))
         else:
-            _drive(lambda cursor: _copy(cursor, f"COPY {name} ({', '.join(names)}) FROM STDIN", values))
+            _drive(_connection(), lambda cursor: _copy(cursor, f"COPY {name} ({', '.join(names)}) FROM STDIN", values))
     except (sqlite3.IntegrityError, psycopg.IntegrityError) as error:
         raise IntegrityError(statement, None, error, hide_parameters=True) from error
 

@@ -4,8 +4,9 @@ import re
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from flask import Flask
@@ -147,7 +148,7 @@ def assert_covered_on_sqlite(sql: str, values: Any) -> None:
 
 def assert_covered_on_postgresql(sql: str, values: Any) -> None:
     """Whatever has more than a few pages is read by an index alone; and what has a few could be."""
-    cursor: Any = database.session().connection().connection.cursor()
+    cursor = psycopg.RawCursor(cast(Any, database.session().connection().connection.driver_connection))
     cursor.execute("SELECT relname, relpages FROM pg_class WHERE relkind = 'r'")
     pages = dict(cursor.fetchall())
     for sequential, small in (("on", SMALL_TABLE), ("off", -1)):

@@ -1,5 +1,7 @@
 """Effective roles: what everything that decides asks, for people and API clients, now or in the past."""
 
+from typing import Any
+
 import pytest
 from flask import Flask
 
@@ -72,20 +74,17 @@ def test_an_answer_says_mode_membership_and_how_fresh_it_is(acme: Flask) -> None
 
 
 def test_one_question_is_one_statement(acme: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    held(DAN, DE)
-    connection = database.session().connection().connection
-    driver, cursors = connection.driver_connection, list[object]()
+    driven, drive = list[object](), database._drive
 
-    def counted() -> object:
-        assert driver
-        cursors.append(driver.cursor())
-        return cursors[-1]
+    def counted(connection: Any, act: Any) -> Any:
+        driven.append(act)
+        return drive(connection, act)
 
-    monkeypatch.setattr(connection, "cursor", counted)
+    monkeypatch.setattr(database, "_drive", counted)
     assert effective_roles(holder(DAN), Context(ACME, DE)).roles == {"developer"}
-    assert len(cursors) == 1
+    assert len(driven) == 1
     assert held_permissions(holder(DAN), Context(ACME, DE))
-    assert len(cursors) == 2
+    assert len(driven) == 2
 
 
 @pytest.mark.rule("ORG-06")
