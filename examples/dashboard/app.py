@@ -25,6 +25,7 @@ def create_app(settings: Settings) -> Flask:
     """The application, for the provider and the API that `settings` name."""
     app = Flask("ledger", root_path=__file__.rpartition("/")[0])
     app.config.update(SECRET_KEY=secrets.token_bytes(32), SESSION_COOKIE_NAME="ledger", SESSION_COOKIE_SAMESITE="Lax")
+    app.config["SESSION_COOKIE_SECURE"] = settings.address.startswith("https:")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     provider, visits = Provider(app, settings), Visits()
 

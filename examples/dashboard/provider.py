@@ -93,14 +93,17 @@ class Provider:
         return Tokens(str(answer["access_token"]), refresh, tokens.identity)
 
     def places(self, tokens: Tokens) -> tuple[Place, ...]:
-        """Where the person may work: the first 200 places."""
-        answer = requests.get(
-            f"{self._settings.issuer}/oauth2/accounts",
-            params={"limit": _MOST_PLACES},
-            headers={"Authorization": f"Bearer {tokens.access}"},
-            timeout=_TIMEOUT,
-        )
-        return places.listed(answer.json()) if answer.ok else ()
+        """Where the person may work: the first 200 places. None while nobody answers: they are for choosing alone."""
+        try:
+            answer = requests.get(
+                f"{self._settings.issuer}/oauth2/accounts",
+                params={"limit": _MOST_PLACES},
+                headers={"Authorization": f"Bearer {tokens.access}"},
+                timeout=_TIMEOUT,
+            )
+            return places.listed(answer.json()) if answer.ok else ()
+        except requests.RequestException:
+            return ()
 
     def sign_out(self, tokens: Tokens) -> Response:
         """The browser to the provider, which ends the session and with it every token, and sends it back."""
