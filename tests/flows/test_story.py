@@ -156,7 +156,8 @@ def choose(page: Page, place: str) -> None:
 def switch(page: Page, place: str) -> None:
     """Where to work, at Ledger."""
     page.click("details.pop > summary")
-    page.get_by_role("button", name=place).first.click()
+    with page.expect_navigation():
+        page.get_by_role("button", name=place).first.click()
     expect(page.locator("details.pop > summary")).to_contain_text(place)
 
 
