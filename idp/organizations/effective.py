@@ -9,6 +9,7 @@ from functools import cached_property
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Select,
     SelectBase,
     Text,
@@ -173,7 +174,8 @@ def held_permissions(
     holder: Holder, context: Context, when: Moment | None = None, *, audience: str = ""
 ) -> frozenset[HeldPermission]:
     """What the effective roles of `holder` allow at `audience` (empty: every API), and in which modes."""
-    return frozenset(_PERMISSIONS.all(**_values(holder, context, when or now()), audience=audience))
+    values = _values(holder, context, when or now())
+    return frozenset(_PERMISSIONS_AT.all(**values, audience=audience) if audience else _PERMISSIONS.all(**values))
 
 
 def permissions_in(held: frozenset[HeldPermission], *, livemode: bool) -> frozenset[str]:
@@ -312,13 +314,13 @@ def _roles_statement() -> Select[tuple[object, ...]]:
     ).select_from(always.outerjoin(granted, true()))
 
 
-def _permissions_statement() -> Select[str, str, int, int]:
-    """Built-in roles hold what an API declares for them; custom roles hold what they list and the API declares.
+def _permissions_statement(asked: ColumnElement[bool]) -> Select[str, str, int, int]:
+    """Of the APIs `asked` for. Built-in roles hold what an API declares for them; custom roles hold what they list and
+    the API declares.
 
     What every member may stands among the holders under an empty key: on the organization, and in an account that the
     person may enter because some role is effective there.
     """
-    audience = bindparam("audience", type_=Text)
     member = _step("member", member_of())
     granted = _granted(member, _place())
     enters = or_(and_(ACCOUNT == "", GROUP == ""), select(granted.c.key).exists())
@@ -326,7 +328,6 @@ def _permissions_statement() -> Select[str, str, int, int]:
         select(granted.c.key).where(granted.c.role_owner == BUILT_IN),
         select(literal(EVERY_MEMBER)).select_from(member).where(enters),
     ).cte("built_in_keys")
-    asked = and_(or_(audience == "", Api.audience == audience), is_open(Api))
     built_in = (
         select(Api.audience, ApiPermissionHolder.permission, ApiPermissionHolder.live, ApiPermissionHolder.sandbox)
         .select_from(built_in_keys)
@@ -340,16 +341,19 @@ def _permissions_statement() -> Select[str, str, int, int]:
             ),
         )
     )
-    custom = (
-        select(Api.audience, RolePermission.permission, RolePermission.live, RolePermission.sandbox)
+    listed = _step(
+        "listed",
+        select(RolePermission.audience, RolePermission.permission, RolePermission.live, RolePermission.sandbox)
         .select_from(granted)
-        .join(RolePermission, and_(RolePermission.role_id == granted.c.role_id, is_open(RolePermission)))
-        .join(Api, and_(asked, or_(RolePermission.audience == "", RolePermission.audience == Api.audience)))
+        .join(RolePermission, and_(RolePermission.role_id == granted.c.role_id, is_open(RolePermission))),
+    )
+    custom = (
+        select(Api.audience, listed.c.permission, listed.c.live, listed.c.sandbox)
+        .select_from(listed)
+        .join(Api, and_(asked, or_(listed.c.audience == "", listed.c.audience == Api.audience)))
         .join(
             ApiPermission,
-            and_(
-                ApiPermission.api_id == Api.id, ApiPermission.name == RolePermission.permission, is_open(ApiPermission)
-            ),
+            and_(ApiPermission.api_id == Api.id, ApiPermission.name == listed.c.permission, is_open(ApiPermission)),
         )
     )
     every = union_all(built_in, custom).subquery()
@@ -358,4 +362,9 @@ def _permissions_statement() -> Select[str, str, int, int]:
 
 
 _ROLES: Prepared[_Row] = Prepared(_roles_statement(), _Row)
-_PERMISSIONS: Prepared[HeldPermission] = Prepared(_permissions_statement(), HeldPermission)
+_PERMISSIONS: Prepared[HeldPermission] = Prepared(_permissions_statement(is_open(Api)), HeldPermission)
+
+_PERMISSIONS_AT: Prepared[HeldPermission] = Prepared(
+    _permissions_statement(and_(Api.audience == bindparam("audience", type_=Text), is_open(Api))), HeldPermission
+)
+"""At one API: found by its name, so that it does not matter how many others there are, and what they declare."""

@@ -74,7 +74,11 @@ def test_a_large_business_is_applied_with_progress_and_answers_like_a_small_one(
     assert re.search(r"Applying large\.yaml: [\d,]+ of [\d,]+", business), business
     assert_everybody_holds_what_the_file_says()
     assert ratio() < 1.2
-    for statement, more in ((effective._ROLES, {}), (effective._PERMISSIONS, {"audience": ""})):
+    for statement, more in (
+        (effective._ROLES, {}),
+        (effective._PERMISSIONS, {}),
+        (effective._PERMISSIONS_AT, {"audience": "http://localhost:8000"}),
+    ):
         holder, context = question("large")
         values = statement.parameters({**effective._values(holder, context, effective.now()), **more})
         if database.is_sqlite():

@@ -8,7 +8,17 @@ from flask import Flask
 from idp.clients import apis, clients
 from idp.clients.apis import ApiSettings
 from idp.feed import positions
-from idp.organizations import account_groups, accounts, grants, memberships, organizations, ownership, roles, teams
+from idp.organizations import (
+    account_groups,
+    accounts,
+    effective,
+    grants,
+    memberships,
+    organizations,
+    ownership,
+    roles,
+    teams,
+)
 from idp.organizations.effective import Context, HeldPermission, Holder, effective_roles, held_permissions, past
 from idp.platform import clock, database
 from idp.platform.settings import settings
@@ -85,6 +95,24 @@ def test_one_question_is_one_statement(acme: Flask, monkeypatch: pytest.MonkeyPa
     assert len(driven) == 1
     assert held_permissions(holder(DAN), Context(ACME, DE))
     assert len(driven) == 2
+
+
+def test_permissions_at_one_api_are_found_by_its_name_however_many_apis_there_are(acme: Flask) -> None:
+    everywhere = held_permissions(holder(DAN), Context(ACME, DE))
+    audiences = {one.audience for one in everywhere}
+    assert audiences
+    for audience in audiences:
+        there = held_permissions(holder(DAN), Context(ACME, DE), audience=audience)
+        assert there == {one for one in everywhere if one.audience == audience}
+    assert held_permissions(holder(DAN), Context(ACME, DE), audience="https://none.example.com") == set()
+    if database.is_sqlite():
+        statement = effective._PERMISSIONS_AT
+        values = effective._values(holder(DAN), Context(ACME, DE), effective.now())
+        cursor = database.session().connection().connection.cursor()
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement.sql()}", statement.parameters({**values, "audience": "a"}))
+        plan = [str(row[3]) for row in cursor.fetchall()]
+        assert any(line.startswith("SEARCH api_permission_holders") for line in plan), plan
+        assert not [line for line in plan if line.startswith("SCAN api")], plan
 
 
 @pytest.mark.rule("ORG-06")
