@@ -2,13 +2,17 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from idp_verifier.provider import Answer, Away, Provider
+from tests.certificates import self_signed
+from tests.verifier.provider import FakeProvider
 
 Talk = Callable[[socket.socket], None]
 
@@ -127,3 +131,39 @@ def test_once_a_connection_turns_out_to_be_forgotten_the_others_are_not_tried(
     with pytest.raises(Away):
         provider.get("/")
     assert provider.get("/").status == 200
+
+
+@pytest.fixture
+def node() -> Iterator[FakeProvider]:
+    node = FakeProvider()
+    node.start()
+    yield node
+    node.stop()
+
+
+def test_a_certificate_has_to_be_one_that_is_trusted_and_of_that_host(node: FakeProvider, tmp_path: Path) -> None:
+    own = self_signed(tmp_path)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(own.certificate, own.key)
+    assert node.server
+    node.server.socket = serving.wrap_socket(node.server.socket, server_side=True)
+    port = node.server.server_address[1]
+    told = ssl.create_default_context(cafile=str(own.certificate))
+    path = "/.well-known/jwks.json"
+    trusting = Provider([f"https://localhost:{port}"], "app_payments", "secret", told)
+    assert trusting.get(path).status == 200
+    trusting.close()
+    for address, tls in ((f"https://localhost:{port}", None), (f"https://127.0.0.1:{port}", told)):
+        with pytest.raises(Away, match="CERTIFICATE_VERIFY_FAILED"):
+            Provider([address], "app_payments", "secret", tls).get(path)
+    assert node.count(path) == 1
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_nothing_in_the_environment_leads_it_elsewhere(
+    node: FakeProvider, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    asking = Provider([node.issuer], "app_payments", "secret")
+    assert asking.get("/.well-known/jwks.json").status == 200
+    asking.close()
