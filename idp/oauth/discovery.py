@@ -1,4 +1,4 @@
-"""What this provider can do (OpenID Connect Discovery §3, RFC 8414 §2), computed from the tables that run.
+"""What this provider can do (OpenID Connect Discovery §3, RFC 8414 §2, AuthZEN 1.0 §9), from the tables that run.
 
 Nothing is listed here by hand that stands in a table elsewhere: what is built appears, and what is not cannot.
 """
@@ -35,6 +35,12 @@ ENDPOINTS: Final = {
     "jwks_uri": "/.well-known/jwks.json",
 }
 
+EVALUATION: Final = {
+    "access_evaluation_endpoint": "/access/v1/evaluation",
+    "access_evaluations_endpoint": "/access/v1/evaluations",
+}
+"""Where services ask for decisions, by the names of AuthZEN."""
+
 
 @dataclass(frozen=True)
 class Document:
@@ -45,16 +51,32 @@ class Document:
 
 
 class _Memory:
-    """Of one application: the document, which changes only with the release and the settings."""
+    """Of one application: the documents, which change only with the release and the settings."""
 
     def __init__(self) -> None:
-        body = json.dumps(metadata(), separators=(",", ":")).encode()
-        self.document = Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        self.provider = _rendered(metadata())
+        self.decision_point = _rendered(decision_point_metadata())
+
+
+def _rendered(told: dict[str, Json]) -> Document:
+    body = json.dumps(told, separators=(",", ":")).encode()
+    return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def document() -> Document:
-    """The document, rendered once."""
-    return memory.of(_Memory).document
+    """The metadata of this provider, rendered once."""
+    return memory.of(_Memory).provider
+
+
+def decision_point() -> Document:
+    """Where services ask for decisions, rendered once."""
+    return memory.of(_Memory).decision_point
+
+
+def decision_point_metadata() -> dict[str, Json]:
+    """The metadata of a policy decision point (AuthZEN Authorization API 1.0 §9.1)."""
+    issuer = settings().issuer
+    return {"policy_decision_point": issuer, **{name: f"{issuer}{path}" for name, path in EVALUATION.items()}}
 
 
 def metadata() -> dict[str, Json]:

@@ -185,6 +185,7 @@ class Gate:
     def _rewrite(self, environ: "WSGIEnvironment") -> None:
         """From here on the request has our scheme and host and the client's address, and carries no hearsay."""
         peer = environ.get("REMOTE_ADDR", "")
+        environ["canopy.offered_request_id"] = environ.get("HTTP_X_REQUEST_ID", "")
         environ["canopy.local"] = hosts.is_loopback(peer) and not any(name in environ for name in _FORWARDING)
         for name in _HEARSAY:
             environ.pop(name, None)

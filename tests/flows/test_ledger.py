@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ CODES, REVOKED = 80, 40
 RETRY = 0.02
 
 
-class Client(threading.Thread):
+class Client(threading.Thread, ABC):
     """Acts until it is told to stop, or has nothing left to do. `wrong`: what it should never have been told."""
 
     def __init__(self, service: Service, secret: str, over: threading.Event) -> None:
@@ -55,9 +56,9 @@ class Client(threading.Thread):
         while not self._over.is_set() and self.act():
             self.effects += 1
 
+    @abstractmethod
     def act(self) -> bool:
         """Do one thing; whether there was one to do."""
-        raise NotImplementedError
 
     def ask(self, path: str, **form: str) -> Answer | None:
         """The answer, or `None` where there is none: the worker is gone, or tells us to come back."""

@@ -24,6 +24,7 @@ from tests.oauth import minting
 PUBLISHED = (
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
+    "/.well-known/authzen-configuration",
     "/.well-known/jwks.json",
 )
 

@@ -16,6 +16,7 @@ def init(app: Flask) -> None:
     for path, rule in (
         ("/.well-known/openid-configuration", openid_configuration),
         ("/.well-known/oauth-authorization-server", authorization_server),
+        ("/.well-known/authzen-configuration", decision_point),
         ("/.well-known/jwks.json", key_set),
     ):
         machine.mount(app, path, rule, methods=_READ, readable_by=cors.anybody)
@@ -32,6 +33,13 @@ def openid_configuration(call: Call) -> Answer:
 def authorization_server(call: Call) -> Answer:
     """The same metadata where OAuth looks for it (RFC 8414 §3)."""
     return openid_configuration(call)
+
+
+@public
+def decision_point(call: Call) -> Answer:
+    """Where services ask for decisions (AuthZEN Authorization API 1.0 §9.2)."""
+    document = discovery.decision_point()
+    return _published(call, document.body, document.etag, JSON, discovery.CACHE_CONTROL)
 
 
 @public
