@@ -3,17 +3,19 @@
 Nothing is told to a session when something happens to its person: whether it lives is asked where it is used.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import ColumnElement, CursorResult, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, bindparam, delete, exists, func, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
 from idp.feed import losses
 from idp.platform import clock, database
+from idp.platform.database import Prepared
 from idp.platform.errors import NotFound
 from idp.platform.settings import settings
 from idp.sessions import browsers
@@ -21,7 +23,7 @@ from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionPro
 from idp.sessions.proofs import Proof
 from idp.users import lifecycle
 from idp.users.locks import lock
-from idp.users.models import User
+from idp.users.models import User, UserDisablement
 
 SEEN = clock.MINUTE
 """The last use of a session is written down at most so often."""
@@ -107,8 +109,9 @@ def in_browser(browser: Browser | None) -> list[LiveSession]:
     """
     if browser is None:
         return []
-    unchanged = select(Browser.id).where(Browser.id == browser.id, Browser.token_digest == browser.token_digest)
-    return _usable(_found(BrowserSession.browser_id.in_(unchanged)))
+    rows = _IN_BROWSER.all(browser_id=browser.id, token_digest=browser.token_digest)
+    found = [_joined(list(several)) for _, several in itertools.groupby(rows, lambda row: row.id)]
+    return [one for one in found if not has_run_out(one)]
 
 
 def of_person(user_id: str) -> list[LiveSession]:
@@ -248,6 +251,52 @@ def _found(*conditions: ColumnElement[bool]) -> list[LiveSession]:
     rows = database.session().execute(latest_first).all()
     proofs = _proofs([row.id for row in rows])
     return [LiveSession(*row, tuple(proofs[row.id])) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A session with one of its proofs, if it has any."""
+
+    id: str
+    browser_id: str
+    user_id: str
+    created_at: int
+    last_seen_at: int
+    method: str | None
+    at: int | None
+    vouched_by: str | None
+
+
+def _joined(rows: Sequence[_Row]) -> LiveSession:
+    """The session that all `rows` are of."""
+    proofs = (Proof(row.method, row.at or 0, row.vouched_by or "") for row in rows if row.method is not None)
+    one = rows[0]
+    return LiveSession(one.id, one.browser_id, one.user_id, one.created_at, one.last_seen_at, tuple(proofs))
+
+
+_IN_BROWSER: Prepared[_Row] = Prepared(
+    select(
+        BrowserSession.id,
+        BrowserSession.browser_id,
+        BrowserSession.user_id,
+        BrowserSession.created_at,
+        BrowserSession.last_seen_at,
+        SessionProof.method,
+        SessionProof.at,
+        SessionProof.vouched_by,
+    )
+    .join(Browser, Browser.id == BrowserSession.browser_id)
+    .outerjoin(SessionProof, SessionProof.session_id == BrowserSession.id)
+    .where(
+        Browser.id == bindparam("browser_id"),
+        Browser.token_digest == bindparam("token_digest"),
+        BrowserSession.ended_at.is_(None),
+        ~exists().where(UserDisablement.user_id == BrowserSession.user_id, UserDisablement.ended_at.is_(None)),
+    )
+    .order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id.desc(), SessionProof.at, SessionProof.id),
+    _Row,
+)
+"""Whoever may be signed in in a browser that has not changed; asked for at every visit to `/oauth2/authorize`."""
 
 
 def _proofs(session_ids: Sequence[str]) -> dict[str, list[Proof]]:
