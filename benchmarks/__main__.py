@@ -20,7 +20,7 @@ PAGE: Final = ROOT / "docs" / "performance.md"
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write all numbers there, too.")
-@click.option("--quick", is_flag=True, help="A third of the time, for a first look.")
+@click.option("--quick", is_flag=True, help="Half of the time, for a first look.")
 @click.option("--database", "databases", multiple=True, type=click.Choice(DATABASES), help="On this one only.")
 @click.option("--write", is_flag=True, help="Put the tables into docs/performance.md.")
 @click.option(
