@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import current_app
+from flask import Flask, current_app
 
 Thing = TypeVar("Thing")
 
@@ -17,3 +17,8 @@ def of(kind: Callable[[], Thing]) -> Thing:
         remembered.setdefault(kind, kind())
     thing: Thing = remembered[kind]
     return thing
+
+
+def forget(app: Flask) -> None:
+    """Let `app` remember nothing, as if it had just been made: for whoever puts another database under it."""
+    app.extensions.pop(_EXTENSION, None)

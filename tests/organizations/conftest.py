@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy.engine import make_url
 
 from idp.app import start
+from idp.platform import memory
 from idp.platform.database import Model
 from tests import databases
 from tests.databases import Template
@@ -51,7 +52,8 @@ class Settled:
             self._execute("CREATE SCHEMA kept", *copies)
 
     def put_back(self) -> None:
-        """Let the database hold the first rows and no others. Nobody may be connected to it."""
+        """Let the database hold the first rows alone, and the provider remember nothing. Nobody may be connected."""
+        memory.forget(self.app)
         if self._is_sqlite():
             for suffix in ("-wal", "-shm"):
                 Path(f"{self._file()}{suffix}").unlink(missing_ok=True)
