@@ -5,11 +5,13 @@ The test's own process is one more node on the same database: what it takes away
 
 import contextlib
 import dataclasses
+import itertools
 import os
+import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +49,7 @@ STALE_AFTER = 3.0
 """Seconds after which a service goes by nothing that it heard before."""
 PATIENCE = 60.0
 """Seconds in which a machine that is busy elsewhere gets round to us."""
+MOMENTS = 8
 
 PASSES, SUPERSEDED, REFUSED, UNAVAILABLE = "passes", "superseded", "refused", "unavailable"
 
@@ -69,34 +72,28 @@ class Provider(Service):
         """Nobody has to be let go gently."""
         return super().environment() | {"IDP_DRAIN_SECONDS": "0"}
 
-    def signal(self, number: int) -> None:
-        """Send a signal to every process of it."""
-        for pid in (self.pid, *self.workers()):
-            os.kill(pid, number)
-
     @contextlib.contextmanager
-    def paused(self, act: Callable[[], None]) -> Iterator[None]:
-        """Every process stands still inside; `act` was done meanwhile, by another node.
+    def paused(self, act: Callable[[], None], *pids: int) -> Iterator[None]:
+        """These processes (every one, if none is named) stand still inside; another node did `act` meanwhile.
 
-        Where one stood still with the turn to write in its hand, all go on for a moment.
+        Where one stood still with the turn to write in its hand, they go on for a moment, long enough to let go of it.
         """
-        while True:
-            self.signal(signal.SIGSTOP)
+        stopped = pids or (self.pid, *self.workers())
+        for moment in itertools.count(1):
+            assert moment < MOMENTS, "somebody holds the turn to write all the time"
+            _signal(stopped, signal.SIGSTOP)
             try:
                 if _is_done(act):
                     yield
                     return
             finally:
-                self.signal(signal.SIGCONT)
+                _signal(stopped, signal.SIGCONT)
+            time.sleep(moment * random.random())
 
-    @contextlib.contextmanager
-    def paused_alone(self, pid: int) -> Iterator[None]:
-        """One process stands still inside."""
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
+
+def _signal(pids: Sequence[int], number: int) -> None:
+    for pid in pids:
+        os.kill(pid, number)
 
 
 def _is_done(act: Callable[[], None]) -> bool:

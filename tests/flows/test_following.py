@@ -84,8 +84,7 @@ def test_when_one_worker_is_paused_the_other_answers(started: Running, verifier:
     token = loser.token()
     watching = watch([verifier], winner.token())
     web = provider.workers()[0]
-    with provider.paused_alone(web):
-        watching.lose(token, loser.lose())
+    with provider.paused(lambda: watching.lose(token, loser.lose()), web):
         watching.settle()
     print(f"one worker paused: nobody could say for {watching.longest_unavailable:.1f} s at the most")
 
