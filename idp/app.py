@@ -13,13 +13,13 @@ import idp.organizations.models
 import idp.platform.jobs
 import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
-from idp.clients import apis, declaration
+from idp.clients import apis, clients, declaration
 from idp.credentials import passwords
 from idp.login import views as login
 from idp.me import views as me
 from idp.oauth import authorizations
 from idp.oauth import views as oauth
-from idp.organizations import memberships, ownership, roles
+from idp.organizations import locking, memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
 from idp.platform.lane import Lane
@@ -75,6 +75,7 @@ def start() -> None:
 
 def _open_rooms(app: Flask) -> None:
     """One line a room that serves anything, or that has to be told of the application or of another room."""
+    clients.before_owning(locking.lock_open)
     lifecycle.before_disabling(ownership.require_owns_nothing)
     lifecycle.before_disabling(people.end_with)
     lifecycle.before_disabling(authorizations.end_with)

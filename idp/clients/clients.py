@@ -33,6 +33,21 @@ _SPOKEN_FOR = ("usr", "sub", "mem", "team")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 
+Turn = Callable[[str], object]
+"""Told the id of an organization: takes its turn, for the rest of the transaction. May raise a `Refusal`."""
+
+_before_owning: list[Turn] = []
+
+
+def before_owning(turn: Turn) -> Turn:
+    """Register `turn` to run before an organization gets a client of its own.
+
+    What befalls all clients of an organization, and finds them by their owner, takes the same turn: it misses none.
+    """
+    if turn not in _before_owning:
+        _before_owning.append(turn)
+    return turn
+
 
 @dataclass(frozen=True)
 class ClientContext:
@@ -60,10 +75,13 @@ def create(
 
     `sectors`: what `sectors.look` saw, for a client with `sector_identifier_uri`.
 
-    Raises `Invalid` (`InvalidMetadata`, `InvalidRedirectUri`), and `Conflict` when the id is or was taken.
+    Raises `Invalid` (`InvalidMetadata`, `InvalidRedirectUri`), `Conflict` when the id is or was taken, and what
+    a registered turn raises.
     """
     registered = _checked(wanted, owner)
     require_listed(registered, {}, sectors)
+    for turn in _before_owning if owner != OPERATOR else ():
+        turn(owner)
     taken = Conflict(f"there is or was a client with the id {id}")
     if id and database.session().get(Client, id) is not None:
         raise taken

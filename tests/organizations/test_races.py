@@ -9,6 +9,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from idp.audit.trail import Actor
+from idp.clients import clients
+from idp.clients.clients import ClientSettings
 from idp.organizations import (
     account_groups,
     accounts,
@@ -416,6 +418,32 @@ def test_an_organization_is_closed_or_gets_an_account(acme: Flask, reverse: bool
         reverse=reverse,
     )
     assert isinstance(closed if reverse else opened, Conflict)
+
+
+@pytest.mark.rule("ORG-10")
+@both_orders
+@pytest.mark.parametrize("rest", [organizations.suspend, organizations.close])
+def test_a_client_is_told_to_be_lost_with_its_organization_or_comes_after(
+    acme: Flask, rest: Callable[..., None], reverse: bool
+) -> None:
+    act(organizations.found, OrganizationSettings("cedar", "Cedar"), NICK.id, id="org_cedar")
+    wanted = ClientSettings({"grant_types": ["client_credentials"]})
+    rested, made = in_both_orders(
+        acme,
+        lambda: rest("org_cedar", by=OPERATOR),
+        lambda: clients.create(wanted, owner="org_cedar", id="app_cedar", by=OPERATOR).id,
+        reverse=reverse,
+    )
+    assert rested is None
+    assert isinstance(made, Conflict) == (rest is organizations.close and not reverse)
+    assert (("client", {"client_id": "app_cedar"}) in losses()) == reverse
+
+
+def test_what_is_closed_gets_no_client(acme: Flask) -> None:
+    act(organizations.found, OrganizationSettings("cedar", "Cedar"), NICK.id, id="org_cedar")
+    act(organizations.close, "org_cedar")
+    with pytest.raises(Conflict, match="closed"), database.writing():
+        clients.create(ClientSettings({"grant_types": ["client_credentials"]}), owner="org_cedar", by=OPERATOR)
 
 
 def test_of_a_slug_a_key_and_a_membership_at_once_there_is_one(acme: Flask) -> None:
