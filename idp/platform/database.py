@@ -387,12 +387,13 @@ class _Compiled:
 def _connection() -> Connection:
     """The session's connection in its transaction; remembered, because asking costs more than reading a row by key.
 
-    A savepoint begins only when it is asked there, for the first time.
+    A savepoint begins only when it is asked there, for the first time. After a failure that ended the transaction it
+    refuses: the driver would go on, and SQLite keep what it does.
     """
     current = session()
     current.flush()
     known: tuple[SessionTransaction, Connection] | None = current.info.get(_CONNECTION)
-    if known and known[0] is _innermost(current):
+    if known and known[0] is _innermost(current) and known[0].is_active:
         return known[1]
     connection = current.connection()
     current.info[_CONNECTION] = (_innermost(current), connection)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import bindparam, event, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 
 from idp.platform import database, schema
 from idp.platform.database import Prepared, db
@@ -82,6 +82,21 @@ def test_many_rows_that_another_has_are_refused_like_one_and_the_rest_stays(app:
 def test_writing_does_not_nest(app: Flask) -> None:
     with pytest.raises(RuntimeError, match="doors open it"), database.writing(), database.writing():
         pass
+
+
+def test_after_a_failure_that_undid_all_nothing_more_is_written(app: Flask) -> None:
+    with database.writing():
+        _add()
+    with pytest.raises(PendingRollbackError), database.writing():
+        _SPOIL.run(kind="spoiled")
+        database.session().add(Job(id="j", kind="k", payload="{}", due_at=0))
+        with pytest.raises(IntegrityError):
+            database.session().flush()
+        _SPOIL.run(kind="spoiled")
+    assert _KINDS.all() == ["k"]
+
+
+_SPOIL: Prepared[None] = Prepared(update(Job).values(kind=bindparam("kind")), lambda: None)
 
 
 def test_what_a_connection_has_prepared_outlives_its_transactions(app: Flask) -> None:
