@@ -20,11 +20,15 @@ from examples.dashboard.visits import Visit, Visits
 WISHES: Final = ("organization", "account", "prompt", "acr_values", "max_age", "login_hint")
 """Parameters of ours that are handed on to the authorization endpoint."""
 
+LONGEST_BODY: Final = 16_384
+"""Bytes of a form that are read."""
+
 
 def create_app(settings: Settings) -> Flask:
     """The application, for the provider and the API that `settings` name."""
     app = Flask("ledger", root_path=__file__.rpartition("/")[0])
     app.config.update(SECRET_KEY=secrets.token_bytes(32), SESSION_COOKIE_NAME="ledger", SESSION_COOKIE_SAMESITE="Lax")
+    app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     app.config["SESSION_COOKIE_SECURE"] = settings.address.startswith("https:")
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     provider, visits = Provider(app, settings), Visits()

@@ -8,12 +8,12 @@ from typing import Final
 
 import requests
 
+from examples.dashboard.asking import ask
 from examples.dashboard.tokens import Json
 
 ACCOUNT_HEADER: Final = "Canopy-Account"
 """Names the account concerned, where the token is for a whole organization."""
 
-_TIMEOUT = 5.0
 _ASKED_FOR = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -119,7 +119,7 @@ class Api:
         if body is not None:
             headers["Idempotency-Key"] = "-".join((self.number, call.name, *map(str, body.values()))).replace(" ", "-")
         try:
-            answer = requests.request(method, self.address + path, json=body, headers=headers, timeout=_TIMEOUT)
+            answer = ask(method, self.address + path, json=body, headers=headers)
         except requests.RequestException:
             return Tried(call)
         challenge = dict(_ASKED_FOR.findall(answer.headers.get("WWW-Authenticate", "")))

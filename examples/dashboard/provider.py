@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import requests
+from authlib.integrations.base_client.errors import OAuthError  # type: ignore[import-untyped]
 from authlib.integrations.flask_client import OAuth  # type: ignore[import-untyped]
 from flask import Flask, session
 from werkzeug.wrappers import Response
 
 from examples.dashboard import places
+from examples.dashboard.asking import TIMEOUT, ask
 from examples.dashboard.places import Place
 from examples.dashboard.settings import Settings
-from examples.dashboard.tokens import Json, Tokens
+from examples.dashboard.tokens import Json, Tokens, read
 
 SCOPE: Final = "openid profile roles accounts payments"
 """Who it is, where they may work and as what, and their payments."""
 
-_TIMEOUT = 5.0
 _PENDING = 2
 _MOST_PLACES = 200
 
@@ -58,7 +59,12 @@ class Provider:
             client_id=settings.client_id,
             client_secret=settings.client_secret,
             server_metadata_url=f"{settings.issuer}/.well-known/openid-configuration",
-            client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "default_timeout": _TIMEOUT},
+            client_kwargs={
+                "scope": SCOPE,
+                "code_challenge_method": "S256",
+                "default_timeout": TIMEOUT,
+                "trust_env": False,  # see `asking`
+            },
         )
 
     def send_there(self, **wishes: str) -> Response:
@@ -77,10 +83,15 @@ class Provider:
         return Tokens(told["access_token"], told["refresh_token"], told["id_token"])
 
     def about(self, tokens: Tokens) -> Mapping[str, Json]:
-        """Who it is (OpenID Connect Core §5.3)."""
+        """Who it is (OpenID Connect Core §5.3).
+
+        Raises Authlib's `OAuthError` where the answer is about anybody but whom the ID token names (§5.3.2).
+        """
         claims: Mapping[str, Json] = self._client.userinfo(
             token={"access_token": tokens.access, "token_type": "Bearer"}
         )
+        if claims.get("sub") != read(tokens.identity).get("sub"):
+            raise OAuthError("invalid_userinfo", "what it told was about somebody else")
         return claims
 
     def refreshed(self, tokens: Tokens, **where: str) -> Tokens:
@@ -95,11 +106,11 @@ class Provider:
     def places(self, tokens: Tokens) -> tuple[Place, ...]:
         """Where the person may work: the first 200 places. None while nobody answers: they are for choosing alone."""
         try:
-            answer = requests.get(
+            answer = ask(
+                "GET",
                 f"{self._settings.issuer}/oauth2/accounts",
                 params={"limit": _MOST_PLACES},
                 headers={"Authorization": f"Bearer {tokens.access}"},
-                timeout=_TIMEOUT,
             )
             return places.listed(answer.json()) if answer.ok else ()
         except requests.RequestException:
@@ -115,7 +126,7 @@ class Provider:
     def _ask(self, endpoint: str, data: Mapping[str, str]) -> Mapping[str, Json]:
         address = self._client.load_server_metadata()[endpoint]
         who = (self._settings.client_id, self._settings.client_secret)
-        answer = requests.post(address, data=data, auth=who, timeout=_TIMEOUT)
+        answer = ask("POST", address, data=data, auth=who)
         if answer.status_code >= 500:
             answer.raise_for_status()
         body: Mapping[str, Json] = answer.json()

@@ -1,17 +1,20 @@
 """Ledger, the example application: what it makes of answers, and what it does not let in."""
 
+import base64
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from authlib.integrations.base_client.errors import OAuthError
 from flask import Flask
 from flask.testing import FlaskClient
 
-from examples.dashboard import decisions, places, shown, wording
+from examples.dashboard import asking, decisions, places, shown, wording
 from examples.dashboard.app import create_app
-from examples.dashboard.calls import Call, Outcome, Tried
+from examples.dashboard.calls import Api, Call, Outcome, Tried
 from examples.dashboard.places import Place
+from examples.dashboard.provider import Provider, Refused
 from examples.dashboard.settings import Settings, from_environment
 from examples.dashboard.tokens import Tokens
 from examples.dashboard.visits import MOST, Visit, Visits
@@ -105,6 +108,37 @@ def test_many_sign_ins_that_were_never_finished_still_fit_into_the_cookie(listen
         cookie = ledger.get_cookie("ledger", domain="localhost")
         assert cookie is not None
         assert len(cookie.value) < 3_800
+
+
+def test_a_long_form_is_not_read(ledger: FlaskClient) -> None:
+    assert ledger.post("/switch", base_url=HOME, data={"place": "x" * 20_000}).status_code == 413
+
+
+def test_no_proxy_is_shown_a_token_or_the_secret_and_no_other_password_is_sent(
+    listening: Flask, issuer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login somebody password else\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, NOBODY)
+    assert create_app(settings(issuer)).test_client().get("/login", base_url=HOME).location.startswith(issuer)
+    refused = Provider(Flask("other"), settings(issuer))
+    with pytest.raises(Refused, match="invalid_client"):
+        refused.refreshed(visit().tokens)
+    answer = asking.ask("GET", f"{issuer}/oauth2/userinfo", headers={"Authorization": "Bearer some"})
+    assert answer.request.headers["Authorization"] == "Bearer some"
+    assert Api(issuer, "some", "", "n").attempt("GET", "/oauth2/userinfo", "nothing").status == 401
+
+
+def test_what_userinfo_tells_of_somebody_else_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Provider(Flask("other"), settings(NOBODY))
+    claims = base64.urlsafe_b64encode(b'{"sub": "bob"}').decode()
+    tokens = Tokens("a", "r", f"h.{claims}.s")
+    monkeypatch.setattr(provider._client, "userinfo", lambda token: {"sub": "bob"})
+    assert provider.about(tokens) == {"sub": "bob"}
+    monkeypatch.setattr(provider._client, "userinfo", lambda token: {"sub": "mallory"})
+    with pytest.raises(OAuthError, match="invalid_userinfo"):
+        provider.about(tokens)
 
 
 # Who is signed in
