@@ -141,7 +141,7 @@ def running(server: Server, logs: Path, ended: threading.Event) -> Iterator[Runn
     with path.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603 -- our own three
             [*_dying_with_us(), *server.command],
-            env={**os.environ, **server.variables},
+            env=environment(server),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -154,6 +154,12 @@ def running(server: Server, logs: Path, ended: threading.Event) -> Iterator[Runn
             yield found
         finally:
             _stop(process)
+
+
+def environment(server: Server) -> dict[str, str]:
+    """What it is given: of the settings of examples, those of the demo alone."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LEDGER_", "PAYMENTS_"))}
+    return {**kept, **server.variables}
 
 
 def _listen(process: subprocess.Popen[str], ready: threading.Event, ended: threading.Event) -> None:

@@ -81,6 +81,16 @@ def test_what_cannot_start_says_where_it_complains(demo: Demo, tmp_path: Path) -
     assert demos.listeners(empty) == []
 
 
+def test_settings_of_the_caller_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LEDGER_CLIENT_ID", "LEDGER_ADDRESS", "PAYMENTS_CLIENT_ID", "PAYMENTS_ISSUER"):
+        monkeypatch.setenv(name, "elsewhere")
+    for server in program.servers(OBJECTS, (8000, 8001, 8002)):
+        given = program.environment(server)
+        assert "elsewhere" not in given.values()
+        assert given["PATH"] == os.environ["PATH"]
+        assert set(server.variables) <= set(given)
+
+
 def test_it_offers_people_that_there_are_with_the_password_that_all_have() -> None:
     assert {one["username"] for one in program.people(OBJECTS)} == set(program.PEOPLE)
     assert {person["password"] for person in OBJECTS["users"]} == {program.password(OBJECTS)}
