@@ -69,7 +69,7 @@ def test_no_more_than_the_threads_hash_at_once_and_no_more_than_the_queue_wait(c
     crowd = Crowd(gate, 40)
     crowds.append(crowd)
     deadline = time.monotonic() + 10
-    while len(crowd.refused) < 35 and time.monotonic() < deadline:
+    while (len(crowd.refused), crowd.inside) != (35, 2) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (len(crowd.refused), crowd.inside) == (35, 2)
     with pytest.raises(TooBusy):

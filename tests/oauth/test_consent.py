@@ -13,8 +13,7 @@ from idp.clients import apis, clients
 from idp.clients.apis import ApiSettings, ScopeSettings
 from idp.clients.clients import ClientSettings
 from idp.clients.models import Client
-from idp.clients.registered import find
-from idp.oauth import authorizations, consent
+from idp.oauth import active_clients, authorizations, consent
 from idp.oauth.consent import Question
 from idp.oauth.models import Authorization, Consent
 from idp.platform import database
@@ -427,7 +426,7 @@ def test_nothing_is_agreed_silently_for_whoever_can_pretend_to_be_a_public_clien
 
 
 def question(user_id: str) -> Question:
-    client = find("ledger")
+    client = active_clients.find("ledger")
     assert client is not None
     return Question(client, user_id, "", ("openid",), (), LEDGER)
 

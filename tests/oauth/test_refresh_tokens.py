@@ -4,8 +4,8 @@ import pytest
 import time_machine
 from flask import Flask
 
-from idp.clients.registered import RegisteredClient, find
-from idp.oauth import authorizations, refresh_tokens
+from idp.clients.registered import RegisteredClient
+from idp.oauth import active_clients, authorizations, refresh_tokens
 from idp.oauth.authorizations import LiveAuthorization
 from idp.oauth.errors import InvalidGrant, WrongProof
 from idp.oauth.refresh_tokens import GRACE, MOST_ANSWERS
@@ -25,7 +25,7 @@ class Family:
             self.first = refresh_tokens.begin(self.authorization(), self.client())
 
     def client(self) -> RegisteredClient:
-        client = find(self.client_id)
+        client = active_clients.find(self.client_id)
         assert client
         return client
 

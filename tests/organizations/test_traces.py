@@ -143,6 +143,7 @@ def changed(key: str) -> AccountSettings:
 
 SUB = {"org_id": ACME}
 ON_DE: Loss = ("account", {"org_id": ACME, "account_id": DE})
+ALL_OF_ACME: tuple[Loss, ...] = (("organization", SUB), ("client", {"client_id": "app_robot"}))
 WIDER = role("x_desk", "refunds.write", "payouts.read")
 DOMAIN = "acme.example"
 
@@ -159,9 +160,7 @@ CASES: dict[str, Case] = {
         lambda by: organizations.reconfigure(ACME, OrganizationSettings("acme", "Acme 2"), by=by),
         ("organization.changed",),
     ),
-    "suspend": Case(
-        lambda by: organizations.suspend(ACME, by=by), ("organization.suspended",), (("organization", SUB),)
-    ),
+    "suspend": Case(lambda by: organizations.suspend(ACME, by=by), ("organization.suspended",), ALL_OF_ACME),
     "resume": Case(
         lambda by: organizations.resume(ACME, by=by),
         ("organization.resumed",),
@@ -170,7 +169,7 @@ CASES: dict[str, Case] = {
     "close": Case(
         lambda by: organizations.close(ACME, by=by),
         ("organization.closed",),
-        (("organization", SUB),),
+        ALL_OF_ACME,
         before=emptied,
     ),
     "policy": Case(
