@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from flask import Flask, Response, request
@@ -102,7 +103,7 @@ def create_app(verifier: Verifier) -> Flask:
     def once(act: Callable[[Ledger, str], Movement]) -> ResponseReturnValue:
         """What `act` did; a repetition of the request, with the same `Idempotency-Key`, does nothing more."""
         of, by = ledger(), guard.principal
-        sent = Request(by.client_id, request.path, request.get_data())
+        sent = Request(by.client_id, request.path, sha256(request.get_data()).digest())
         return asdict(of.once(idempotency_key(), sent, lambda: act(of, by.subject))), 201
 
     app.register_error_handler(Problem, lambda problem: (problem.body(), problem.status))

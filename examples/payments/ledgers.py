@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +13,9 @@ from examples.payments.problems import Conflict, KeyReused, NotFound
 
 MOST_KEYS: Final = 1_000
 """Idempotency keys that an account remembers; the oldest go first."""
+
+MOST_MOVEMENTS: Final = 10_000
+"""Charges, and payouts, that an account can have: they are in memory."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,11 @@ class Payout(Movement):
 
 @dataclass(frozen=True)
 class Request:
-    """What an idempotency key stands for: who sent what where."""
+    """What an idempotency key stands for: who sent what where. `digest`: of the body."""
 
     client_id: str
     path: str
-    body: bytes
+    digest: bytes
 
 
 class Ledger:
@@ -104,8 +107,9 @@ class Ledger:
             return list(reversed(self._payouts.values()))
 
     def charge(self, order: ChargeOrder, *, by: str, at: int = 0) -> Charge:
-        """Take what is ordered; now, or in that second."""
+        """Take what is ordered; now, or in that second. Raises `Conflict` if the account is full."""
         with self._lock:
+            _require_room(self._charges)
             stamp = (at or _now(), by, self._livemode)
             made = Charge(_id("ch"), order.amount, order.currency, *stamp, order.description)
             self._charges[made.id] = made
@@ -125,8 +129,9 @@ class Ledger:
             return Refund(_id("re"), amount, charge.currency, *stamp, charge.id, order.reason)
 
     def pay_out(self, order: PayoutOrder, *, by: str, at: int = 0) -> Payout:
-        """Send what is ordered to the bank. Raises `Conflict` if the balance is less."""
+        """Send what is ordered to the bank. Raises `Conflict` if the balance is less, or the account is full."""
         with self._lock:
+            _require_room(self._payouts)
             left = self.balance().get(order.currency, 0)
             if order.amount > left:
                 raise Conflict(f"The balance in {order.currency} is {left}.", parameter="amount")
@@ -173,6 +178,11 @@ class Ledgers:
             if (account_id, livemode) not in self._ledgers:
                 self._ledgers[account_id, livemode] = self._opened(account_id, livemode)
             return self._ledgers[account_id, livemode]
+
+
+def _require_room(movements: Sized) -> None:
+    if len(movements) >= MOST_MOVEMENTS:
+        raise Conflict("The account is full: start the API anew, it keeps nothing.")
 
 
 def _id(prefix: str) -> str:

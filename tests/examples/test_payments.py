@@ -18,6 +18,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from examples.payments import ledgers
 from examples.payments.app import LONGEST_BODY, create_app
 from examples.payments.orders import MOST
 from idp_verifier import Verifier
@@ -236,6 +237,20 @@ def test_a_payout_takes_no_more_than_there_is(caller: As) -> None:
     made = calling.post("/payouts", {"amount": left, "currency": "eur"}).get_json()
     assert calling.get("/payouts").get_json()["data"][0] == made
     assert calling.balance()["eur"] == 0
+
+
+def test_an_account_is_full_at_some_time_and_takes_others_no_room(caller: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    calling, other = caller(), caller(account_id=US)
+    payout = {"amount": 1, "currency": "eur"}
+    calling.charged(), other.charged()
+    full = len(calling.get("/charges?limit=100").get_json()["data"])
+    monkeypatch.setattr(ledgers, "MOST_MOVEMENTS", full)
+    assert error(calling.post("/charges", CHARGE)) == (409, "conflict")
+    assert calling.post("/payouts", payout).status_code == 201
+    monkeypatch.setattr(ledgers, "MOST_MOVEMENTS", len(calling.get("/payouts").get_json()["data"]))
+    assert error(calling.post("/payouts", payout)) == (409, "conflict")
+    monkeypatch.setattr(ledgers, "MOST_MOVEMENTS", full + 1)
+    assert other.post("/charges", CHARGE).status_code == 201
 
 
 def test_refunds_at_once_give_back_a_charge_once(caller: As) -> None:
