@@ -41,8 +41,8 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def database_url(template: Template, tmp_path: Path) -> Iterator[str]:
-    """The address of a fresh copy of the template."""
-    with template.copy(tmp_path) as url:
+    """The address of a copy of the template in which nothing has happened yet."""
+    with template.lend(tmp_path) as url:
         yield url
 
 
