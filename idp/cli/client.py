@@ -11,6 +11,7 @@ from idp.cli.output import Json, moment
 from idp.clients import clients, metadata, secrets, sectors
 from idp.clients.clients import KINDS, ClientContext, ClientSettings
 from idp.clients.models import OPERATOR, Client
+from idp.feed import acknowledgements, positions
 from idp.organizations import scopes
 from idp.platform import database
 from idp.platform.errors import Conflict, Invalid, NotFound
@@ -72,8 +73,10 @@ def create(
 @client.command("get")
 @click.argument("client_id", metavar="CLIENT")
 def get(client_id: str) -> Json:
-    """One client; of its secrets all but their text."""
-    return view(clients.named(client_id))
+    """One client; of its secrets all but their text. Of one that serves an API, how far its instances have followed."""
+    found = clients.named(client_id)
+    shown = view(found)
+    return shown | ({"followers": _followers(found.id)} if shown.get("serves") else {})
 
 
 @client.command("list")
@@ -211,6 +214,20 @@ def view(shown: Client) -> dict[str, Json]:
         ],
         "created_at": moment(shown.created_at),
     }
+
+
+def _followers(client_id: str) -> Json:
+    head = positions.head()
+    return [
+        {
+            "instance": one.instance,
+            "position": one.position,
+            "behind": one.position < head,
+            "reached_at": moment(one.reached_at),
+            "seen_at": moment(one.seen_at),
+        }
+        for one in acknowledgements.of_client(client_id)
+    ]
 
 
 def _context_shown(context: ClientContext) -> Json:

@@ -9,11 +9,14 @@ import pytest
 from flask import Flask
 from joserfc.jwk import ECKey
 
+from idp.feed import acknowledgements, positions
+from idp.platform import database
 from tests import remote
 from tests.cli.conftest import Idp
 from tests.remote import Remote, answer
 
 CB = "https://shop.example.com/cb"
+PAYMENTS = "https://payments.example.com"
 OTHER = "https://other.example.com/cb"
 EVERYTHING = {
     "client_name#de": "Laden",
@@ -63,6 +66,30 @@ def test_every_kind_of_metadata_goes_in_by_file_and_comes_out(idp: Idp, tmp_path
     idp("apply", str(file))
     shown = idp("client", "get", "shop").json
     assert {name: shown[name] for name in EVERYTHING} == EVERYTHING
+
+
+def test_of_a_client_that_serves_an_api_one_sees_who_follows_and_how_far(app: Flask, idp: Idp) -> None:
+    machine = ("--set", 'grant_types=["client_credentials"]')
+    for name in ("app_payments", "robot"):
+        idp("client", "create", name, *machine)
+    idp("api", "create", PAYMENTS)
+    made = idp("client", "update", "app_payments", "--set", f'serves=["{PAYMENTS}"]').json
+    assert made["serves"] == [PAYMENTS]
+    assert idp("client", "get", "app_payments").json["followers"] == []
+    assert "followers" not in idp("client", "get", "robot").json
+    with app.app_context():
+        head = positions.head()
+        for instance, position in (("a", head - 1), ("b", head)):
+            acknowledgements.note("app_payments", instance, position)
+        noted = acknowledgements.due()
+        with database.writing():
+            acknowledgements.write(noted)
+    followers = idp("client", "get", "app_payments").json["followers"]
+    assert [(one["instance"], one["position"], one["behind"]) for one in followers] == [
+        ("a", head - 1, True),
+        ("b", head, False),
+    ]
+    assert all(one["reached_at"] == one["seen_at"] for one in followers)
 
 
 def _write(file: Path, *clients: dict[str, Any]) -> None:
