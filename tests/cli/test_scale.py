@@ -3,6 +3,7 @@
 import re
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from idp.organizations.effective import Context, Holder, effective_roles, held_p
 from idp.platform import database
 from idp.platform.database import db
 from tests.cli.conftest import settings
+from tests.databases import Template
 
 ACCOUNTS, PEOPLE, TEAMS = 10_000, 100_000, 100
 
@@ -53,6 +55,13 @@ def write(file: Path) -> None:
             for n in range(people)
         ]
     file.write_text("\n".join(lines))
+
+
+@pytest.fixture
+def database_url(template: Template, tmp_path: Path) -> Iterator[str]:
+    """A database of its own: nobody else has use for one that so much was in, and plans depend on what was."""
+    with template.copy(tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
