@@ -439,13 +439,14 @@ def test_another_media_type_is_not_taken(lenient: Site, media_type: str) -> None
 
 @pytest.mark.rule("SSR-03")
 def test_slow_servers_hold_only_so_many_threads(lenient: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "TIME_LIMIT", 1.5)
+    monkeypatch.setattr(outbound, "TIME_LIMIT", 4)
     with remote.remote(SLOW["silence"]) as target:
         waiting = [threading.Thread(target=_get_in, args=(lenient, target)) for _ in range(outbound.AT_ONCE)]
         for thread in waiting:
             thread.start()
-        while target.connections < outbound.AT_ONCE:
+        while target.connections < outbound.AT_ONCE and all(thread.is_alive() for thread in waiting):
             threading.Event().wait(0.01)
+        assert target.connections == outbound.AT_ONCE
         began = clock.monotonic()
         fails(target.url())
         assert clock.monotonic() - began < 0.5
