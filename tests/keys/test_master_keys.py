@@ -186,7 +186,7 @@ def test_after_resealing_the_old_key_may_go(node: Node, operator: Actor) -> None
     with node(NEW).app_context():
         assert master_keys.check()
         assert everything_opens(20)
-        told = database.session().scalars(select(Entry).order_by(Entry.id)).all()
+        told = database.session().scalars(select(Entry).order_by(Entry.at, Entry.id)).all()
         assert [entry.event for entry in told][-2:] == ["key.master.resealed", "key.master.removed"]
         assert finish(reseal()) == Outcome(removable=(), still_needed={})
         assert len(database.session().scalars(select(Entry)).all()) == len(told)
