@@ -70,7 +70,9 @@ def at_once(*acts: Callable[[], None]) -> list[BaseException]:
 
 def events() -> list[tuple[str, str]]:
     """Event and kid of every entry of the trail."""
-    return [(entry.event, entry.subject) for entry in database.session().scalars(select(Entry).order_by(Entry.at, Entry.id))]
+    return [
+        (entry.event, entry.subject) for entry in database.session().scalars(select(Entry).order_by(Entry.at, Entry.id))
+    ]
 
 
 # Making what lacks
