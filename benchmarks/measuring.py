@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmarks import load, removal, requests, world
 from benchmarks import postgresql as servers
-from benchmarks.load import Act, Sample
+from benchmarks.load import Sample
 from benchmarks.node import Node, node
 from benchmarks.postgresql import Server
 from benchmarks.provider import ROOT, Provider, cold_start, provider
@@ -129,7 +129,7 @@ def _ratios(name: str, pair: list[Provider], extent: Extent) -> dict[str, float]
     for turn in range(-2, 24):
         which = (turn + turn // 2) % 2  # ABBA: whatever grows on the way grows for both
         before = pair[which].cpu()
-        sample = load.drive(pair[which].port, _alone(acts[which]), extent.seconds / 12)
+        sample = load.drive(pair[which].port, acts[which][:1], extent.seconds / 12)
         if turn >= 0:
             samples[which].append(sample)
             cpu[which] += pair[which].cpu() - before
@@ -139,10 +139,6 @@ def _ratios(name: str, pair: list[Provider], extent: Extent) -> dict[str, float]
         "mean": theirs.rate / ours.rate,
         "cpu": (cpu[0] / len(ours.acts)) / (cpu[1] / len(theirs.acts)),
     }
-
-
-def _alone(acts: list[Act]) -> list[Act]:
-    return acts[:1]
 
 
 def _say(line: str) -> None:

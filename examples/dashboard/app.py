@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 import requests
-from authlib.integrations.base_client.errors import OAuthError  # type: ignore[import-untyped]
+from authlib.integrations.base_client.errors import OAuthError
 from flask import Flask, Response, abort, flash, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 

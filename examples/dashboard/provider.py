@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import requests
-from authlib.integrations.base_client.errors import OAuthError  # type: ignore[import-untyped]
-from authlib.integrations.flask_client import OAuth  # type: ignore[import-untyped]
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.flask_client import OAuth
 from flask import Flask, session
 from werkzeug.wrappers import Response
 

@@ -22,15 +22,14 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.pq import TransactionStatus
 from sqlalchemy import BigInteger, LargeBinary, MetaData, Text, event, text
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects import registry, sqlite
 from sqlalchemy.engine import Connection, Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from idp.platform import clock, metrics, turns
@@ -360,8 +359,7 @@ class Prepared(Generic[Row]):
 
     @cached_property
     def _postgresql(self) -> "_Compiled":
-        dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-        return _Compiled.of(self._statement, dialect)
+        return _Compiled.of(self._statement, registry.load("postgresql.psycopg")(paramstyle="numeric_dollar"))
 
 
 @dataclass(frozen=True)
@@ -374,7 +372,7 @@ class _Compiled:
 
     @classmethod
     def of(cls, statement: Executable, dialect: Dialect) -> "_Compiled":
-        compiled = cast(SQLCompiler, statement.compile(dialect=dialect))  # type: ignore[attr-defined]
+        compiled = cast(SQLCompiler, cast(ClauseElement, statement).compile(dialect=dialect))
         fixed = {name: bound.effective_value for name, bound in compiled.binds.items() if not bound.required}
         return cls(compiled.string, tuple(compiled.positiontup or ()), fixed)
 

@@ -3,22 +3,18 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import Flask, current_app
+from flask import current_app
 
 Thing = TypeVar("Thing")
 
-_EXTENSION = "canopy_memory"
+EXTENSION = "canopy_memory"
+"""Where it is kept among the extensions of the application."""
 
 
 def of(kind: Callable[[], Thing]) -> Thing:
     """The one `kind` of the current application, made when it is first asked for."""
-    remembered = current_app.extensions.setdefault(_EXTENSION, {})
+    remembered = current_app.extensions.setdefault(EXTENSION, {})
     if kind not in remembered:
         remembered.setdefault(kind, kind())
     thing: Thing = remembered[kind]
     return thing
-
-
-def forget(app: Flask) -> None:
-    """Let `app` remember nothing, as if it had just been made: for whoever puts another database under it."""
-    app.extensions.pop(_EXTENSION, None)

@@ -48,7 +48,7 @@ class Settled:
 
     def put_back(self) -> None:
         """Let the database hold the first rows alone, and the provider remember nothing. Nobody may be connected."""
-        memory.forget(self.app)
+        self.app.extensions.pop(memory.EXTENSION, None)
         if self._rows is not None:
             assert self._rows.put_back(), "a test changed more than rows"
             return

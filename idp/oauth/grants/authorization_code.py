@@ -2,8 +2,8 @@
 
 import hmac
 
-from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
-from authlib.oauth2.rfc7636.challenge import CODE_VERIFIER_PATTERN  # type: ignore[import-untyped]
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oauth2.rfc7636.challenge import CODE_VERIFIER_PATTERN
 
 from idp.clients.registered import RegisteredClient
 from idp.oauth import audiences, authorizations, codes, contexts, refresh_tokens, single_use
