@@ -11,9 +11,9 @@ from benchmarks import load, removal, requests, world
 from benchmarks import postgresql as servers
 from benchmarks.load import Sample
 from benchmarks.node import Node, node
-from benchmarks.postgresql import Server
 from benchmarks.provider import ROOT, Provider, cold_start, provider
 from benchmarks.requests import KINDS, Person
+from tests.postgresql import Server
 
 DATABASES: Final = ("sqlite", "postgresql")
 OTHERS: Final = ("start", "issue", "verify", "removal")

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import processes, world
-from benchmarks.postgresql import Server
+from benchmarks.postgresql import settle
+from tests.postgresql import Server, create
 
 ROOT = Path(__file__).parent.parent
 SECRET_KEY = "3mJ5cRzN7uHs2LfE8aPd1Gi6oUnXtKyBhVjMwQWq3bT0xkYv"  # noqa: S105 for data that nobody keeps
@@ -45,7 +46,7 @@ class Provider:
             if done.returncode:
                 raise RuntimeError(f"idp {' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         if self._database:
-            self._database.settle(self._url)
+            settle(self._url)
 
     def start(self) -> float:
         """Start it; how many seconds until it answered."""
@@ -112,7 +113,11 @@ class Provider:
 def provider(server: Server | None, checkout: Path, accounts: int) -> Iterator[Provider]:
     """A provider with its world, on a new database of `server`, or on SQLite; running, and gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="canopy-bench-"))
-    url = server.create(f"bench_{folder.name.rpartition('-')[2].lower()}") if server else f"sqlite:///{folder}/bench.db"
+    url = (
+        create(server.address, f"bench_{folder.name.rpartition('-')[2].lower()}")
+        if server
+        else f"sqlite:///{folder}/bench.db"
+    )
     found = Provider(url, folder, checkout, server)
     try:
         found.prepare(accounts)

@@ -31,6 +31,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     databases.stop_postgresql(config)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Names of tests are the same in every process: workers compare them, and a set is written in any order."""
+    for item in items:
+        for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+            if isinstance(value, set | frozenset) and len(value) > 1 and str(value) in item.name:
+                raise pytest.UsageError(f"{item.nodeid}: name this case, or make its set a tuple.")
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     """A migrated, empty database to copy from."""

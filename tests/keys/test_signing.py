@@ -15,7 +15,7 @@ from idp.keys import jwks, lifecycle, material, rotation, signing
 from idp.keys.material import SLOTS, Slot
 from idp.keys.models import SigningKey
 from idp.keys.signing import NoSigningKey, UnknownKey
-from idp.platform import clock, database
+from idp.platform import clock, database, memory
 from tests.keys.conftest import Node
 from tests.keys.test_rotation import ACCESS, ID, bring, brought, emergency, ensure, plan
 
@@ -280,7 +280,7 @@ def _expire() -> None:
 
 
 def _forget(app: Flask) -> None:
-    app.extensions.pop("canopy_memory", None)
+    app.extensions.pop(memory.EXTENSION, None)
 
 
 # Who can write to the database alone
