@@ -14,7 +14,7 @@ import idp.platform.jobs
 import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, clients, declaration
-from idp.credentials import passwords
+from idp.credentials import factors, passwords
 from idp.login import views as login
 from idp.me import views as me
 from idp.oauth import authorizations
@@ -24,7 +24,7 @@ from idp.platform import access, database, doors, health, hosts, logging, pages,
 from idp.platform.gate import Gate
 from idp.platform.lane import Lane
 from idp.platform.settings import Settings, configure, settings
-from idp.sessions import people
+from idp.sessions import people, trusted_devices
 from idp.users import lifecycle
 
 
@@ -83,6 +83,8 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)
     lifecycle.before_deleting(passwords.forget)
+    lifecycle.before_deleting(trusted_devices.forget)
+    lifecycle.before_deleting(factors.forget)
     login.init(app)
     oauth.init(app)
     me.init(app)

@@ -205,17 +205,31 @@ def imported(hashed: str) -> str:
     return phc.accepted(hashed)
 
 
-def store(user_id: str, hashed: str, *, by: Actor) -> None:
-    """Let `hashed` (of `hash` or `imported`) be the person's password; the same one twice changes nothing."""
+def store(user_id: str, hashed: str, *, by: Actor, is_short: bool = False) -> None:
+    """Let `hashed` (of `hash` or `imported`) be the person's password; the same one twice changes nothing.
+
+    `is_short`: see `is_short`.
+    """
     lock(user_id)
     current = database.session().get(Password, user_id, populate_existing=True)
     if current is None:
-        database.session().add(Password(user_id=user_id, hash=hashed))
+        database.session().add(Password(user_id=user_id, hash=hashed, is_short=int(is_short)))
     elif current.hash != hashed:
-        current.hash, current.set_at = hashed, clock.now()
+        current.hash, current.set_at, current.is_short = hashed, clock.now(), int(is_short)
     else:
         return
     trail.record("user.password.set", by=by, subject=user_id)
+
+
+def is_short(plaintext: str) -> bool:
+    """Whether the password will do only beside a second factor (PWD-01)."""
+    return len(normalised(plaintext)) < SHORTEST
+
+
+def must_renew(user_id: str) -> bool:
+    """Whether the person's password is a short one. Whether it may be is the caller's to know."""
+    current = database.session().get(Password, user_id)
+    return current is not None and bool(current.is_short)
 
 
 def remove(user_id: str, *, by: Actor) -> None:

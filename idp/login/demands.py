@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from idp.organizations.policies import METHODS
 from idp.platform import clock
 
 CONTEXTS = ("none", "organization", "account", "any")
@@ -12,8 +13,10 @@ CONTEXTS = ("none", "organization", "account", "any")
 
 @dataclass(frozen=True)
 class Demand:
-    """`fresh`: something has to be proven now, whoever is signed in. `max_age`: the last proof is not older
-    (microseconds). `acr`: `aal1`, `aal2` or `phr` to aim at, or empty. `login_hint` fills the first field in.
+    """`fresh`: everything has to be proven anew, whoever is signed in. `max_age`: the last proof is not older
+    (microseconds). `acr`: `aal1`, `aal2` or `phr` to aim at, or empty: what a person cannot reach they are offered
+    to set up, and may decline. `least`: the same that has to be reached. `login_hint` fills the first field in.
+    `methods`: what counts towards both levels. `spares`: a browser that the person trusts counts as second factor.
 
     `person`: the id of who has to sign in, where nobody else will do. `context`: one of `CONTEXTS`, chosen within
     `organizations` (ids) if that is given; `forced`: shown also where there is only one. `told_as`: the query
@@ -24,6 +27,9 @@ class Demand:
     fresh: bool = False
     max_age: int | None = None
     acr: str = ""
+    least: str = ""
+    methods: tuple[str, ...] = METHODS
+    spares: bool = False
     login_hint: str = ""
     person: str = ""
     context: str = "none"
@@ -36,9 +42,9 @@ class Demand:
         if self.context not in CONTEXTS:
             raise ValueError(f"{self.context!r} is not a kind of context")
 
-    def is_met_by(self, authenticated_at: int) -> bool:
-        """Whether a session whose last proof was given then will do as it is."""
-        return not self.fresh and (self.max_age is None or clock.now() - authenticated_at <= self.max_age)
+    def is_recent(self, authenticated_at: int) -> bool:
+        """Whether a last proof that was given then is young enough."""
+        return self.max_age is None or clock.now() - authenticated_at <= self.max_age
 
     def admits(self, user_id: str) -> bool:
         """Whether that person may complete what this is asked of."""

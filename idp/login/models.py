@@ -12,8 +12,9 @@ class Transaction(Model):
 
     `identifier`: as typed, in normal form; `user_id`: whom it names, if anybody (nothing that the browser sees tells).
     `demand_json`: what whoever sent the browser here wants (`demands.Demand`); `return_to`: a path of our own origin.
-    `proofs_json`: a list of {method, at}, until they are enough for the session `session_id`. `failure`: why the page
-    is shown again. Settled once: `done` or `cancelled`.
+    `proofs_json`: proofs (`sessions.proofs.Proof`) until they are enough for a session. `session_id`: the session that
+    this sign-in goes on from, or has opened. `declined` 1: the person does not want to set anything up now. `failure`:
+    why the page is shown again. Settled once: `done` or `cancelled`.
     """
 
     __tablename__ = "login_transactions"
@@ -32,6 +33,7 @@ class Transaction(Model):
     user_id: Mapped[str | None]
     proofs_json: Mapped[str] = mapped_column(default="[]")
     session_id: Mapped[str | None]
+    declined: Mapped[int] = mapped_column(default=0, server_default="0")
     failure: Mapped[str] = mapped_column(default="")
     organization_id: Mapped[str | None]
     account_id: Mapped[str | None]

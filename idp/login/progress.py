@@ -1,10 +1,18 @@
 """How far a sign-in has come: what `steps` decides by, gathered."""
 
+from dataclasses import replace
+
+from idp.credentials import held, passwords
 from idp.login import steps
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
-from idp.sessions import people
+from idp.platform import clock
+from idp.sessions import people, trusted_devices
 from idp.sessions.models import Browser
+from idp.sessions.proofs import Proof
+
+ENROLLING = 5 * clock.MINUTE
+"""How old the last proof of somebody may be who sets something up (TOT-03, TOT-08)."""
 
 
 def step_of(sign_in: SignIn, browser: Browser | None) -> Step:
@@ -13,13 +21,40 @@ def step_of(sign_in: SignIn, browser: Browser | None) -> Step:
 
 
 def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
-    """How far the sign-in has come. A session that ended meanwhile does not count: its person proves anew."""
-    return Standing(
+    """How far the sign-in has come. A session that ended meanwhile does not count: its person proves anew.
+
+    What a person has is looked up only once they have proven something: before, all people are alike (LOG-01).
+    """
+    demand, counting = sign_in.demand, proofs(sign_in, browser)
+    begun = Standing(
         is_named=sign_in.is_named,
-        is_signed_in=any(
-            one.id == sign_in.session_id and one.user_id == sign_in.user_id for one in people.in_browser(browser)
-        ),
-        proven=frozenset(proof.method for proof in sign_in.proofs),
-        wants_context=sign_in.demand.wants_context(),
+        proven=frozenset(proof.method for proof in counting),
+        aim=demand.acr,
+        least=demand.least,
+        methods=frozenset(demand.methods),
+        spares=demand.spares,
+        has_declined=sign_in.has_declined,
+        wants_context=demand.wants_context(),
         has_context=sign_in.organization_id is not None,
     )
+    if not begun.level or sign_in.user_id is None:
+        return begun
+    latest = max(proof.at for proof in counting)
+    return replace(
+        begun,
+        is_stale=latest < sign_in.created_at and not demand.is_recent(latest),
+        held=held.methods(sign_in.user_id),
+        is_trusted=bool(trusted_devices.trusted(browser, sign_in.user_id)),
+        may_enrol=clock.now() - latest <= ENROLLING,
+        must_renew="password" in begun.proven and passwords.must_renew(sign_in.user_id),
+    )
+
+
+def proofs(sign_in: SignIn, browser: Browser | None) -> tuple[Proof, ...]:
+    """What was proven in this sign-in, and in the session that it goes on from as far as that counts."""
+    mine = [
+        one for one in people.in_browser(browser) if one.id == sign_in.session_id and one.user_id == sign_in.user_id
+    ]
+    before = mine[0].proofs if mine else ()
+    since = sign_in.created_at if sign_in.demand.fresh else 0
+    return (*(proof for proof in before if proof.at >= since), *sign_in.proofs)

@@ -3,12 +3,21 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from idp.sessions import levels
+from idp.sessions.levels import NOTHING, ONE_FACTOR, SECOND, TWO_FACTORS, WHOLE, rank
+
+WAYS = ("passkey", "totp", "recovery_code")
+"""What can be a second factor, in the order in which it is offered."""
+
 
 class Step(StrEnum):
     """What a person is asked next."""
 
     IDENTIFY = "identify"
     PASSWORD = "password"  # noqa: S105 the name of a step
+    VERIFY = "verify"
+    RENEW = "renew"
+    ENROL = "enrol"
     SELECT = "select"
     DONE = "done"
 
@@ -17,24 +26,111 @@ class Step(StrEnum):
 class Standing:
     """How far a sign-in has come.
 
-    `is_named`: somebody said who is signing in. `is_signed_in`: that person is signed in in this browser, by this
-    sign-in or by a session that it may use. `proven`: methods proven so far and not yet part of a session.
+    `is_named`: somebody said who is signing in. `proven`: methods proven in this sign-in, and in the session that it
+    goes on from as far as those count; `is_stale`: something has to be proven anew all the same. `held`: what the
+    person has to prove themselves with. `is_trusted`: they chose to trust this browser. `may_enrol`: the last proof
+    is young enough to set something up. `must_renew`: the password is too short to prove anybody alone.
+
+    `aim`: the level that is wanted; `least`: that has to be reached; `methods`: what counts towards both; `spares`:
+    a trusted browser counts, too. `has_declined`: the person does not want to set anything up now.
+
     `wants_context`: an organization or account has to be chosen; `has_context`: it was.
     """
 
     is_named: bool = False
-    is_signed_in: bool = False
     proven: frozenset[str] = frozenset()
+    is_stale: bool = False
+    held: frozenset[str] = frozenset()
+    is_trusted: bool = False
+    may_enrol: bool = True
+    must_renew: bool = False
+    aim: str = NOTHING
+    least: str = NOTHING
+    methods: frozenset[str] = WHOLE | SECOND | {"password", "sso"}
+    spares: bool = False
+    has_declined: bool = False
     wants_context: bool = False
     has_context: bool = False
+
+    @property
+    def level(self) -> str:
+        """What was proven, by whichever methods."""
+        return levels.reached(self.proven)
+
+    @property
+    def counting(self) -> str:
+        """What was proven by methods that count."""
+        return levels.reached(self.proven & self.methods)
+
+    @property
+    def reachable(self) -> str:
+        """What could be proven by methods that count, with what the person has."""
+        return levels.reached((self.proven | self.held) & self.methods)
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether there is more to prove than a password."""
+        return not self.held.isdisjoint(SECOND | WHOLE)
+
+    @property
+    def is_spared(self) -> bool:
+        """Whether the trusted browser stands in for the second factor, where two factors are all that is wanted."""
+        return self.is_trusted and self.spares and self.counting == ONE_FACTOR
 
 
 def next_step(standing: Standing) -> Step:
     """What is still missing."""
     if not standing.is_named:
         return Step.IDENTIFY
-    if not standing.is_signed_in and not standing.proven:
+    if not standing.level:
         return Step.PASSWORD
+    if standing.is_stale or wants_more(standing):
+        return Step.VERIFY if ways(standing) else Step.PASSWORD
+    if standing.must_renew:
+        return Step.RENEW
+    if falls_short(standing):
+        return Step.ENROL
     if standing.wants_context and not standing.has_context:
         return Step.SELECT
     return Step.DONE
+
+
+def wants_more(standing: Standing) -> bool:
+    """Whether the person is asked for more of what they have: for their own sake, or to reach what is wanted.
+
+    Whoever has set a second factor up is asked for it at every sign-in, wherever it leads, but in a browser that they
+    trust. Nothing is set up but by somebody who has just proven something (TOT-08).
+    """
+    own = TWO_FACTORS if standing.has_second_factor and not standing.is_trusted else NOTHING
+    if rank(standing.level) < rank(own):
+        return True
+    wanted = levels.highest(standing.aim, standing.least)
+    if not _is_reached(standing, wanted) and rank(standing.counting) < rank(standing.reachable):
+        return True
+    return falls_short(standing) and not standing.may_enrol
+
+
+def ways(standing: Standing) -> tuple[str, ...]:
+    """The second factors that would help now, the strongest first; all of them, where one must be given anew."""
+    return tuple(method for method in WAYS if method in standing.held and _helps(standing, method))
+
+
+def falls_short(standing: Standing) -> bool:
+    """Whether what is wanted was not reached, and may or must be set up."""
+    if not _is_reached(standing, standing.least):
+        return True
+    return not _is_reached(standing, standing.aim) and not standing.has_declined
+
+
+def _helps(standing: Standing, method: str) -> bool:
+    if standing.is_stale or (falls_short(standing) and not standing.may_enrol):
+        return True
+    proven = standing.proven | {method}
+    adds_to_what_counts = rank(levels.reached(proven & standing.methods)) > rank(standing.counting)
+    return adds_to_what_counts or rank(levels.reached(proven)) > rank(standing.level)
+
+
+def _is_reached(standing: Standing, wanted: str) -> bool:
+    if wanted == TWO_FACTORS and standing.is_spared:
+        return True
+    return rank(standing.counting) >= rank(wanted)

@@ -5,7 +5,7 @@ settled. Tabs of one browser queue on the row.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 
@@ -49,7 +49,10 @@ class Settled(SignInOver):
 
 @dataclass(frozen=True)
 class SignIn:
-    """A sign-in as it stands. `identifier`: the name as typed, empty where somebody was picked from a list."""
+    """A sign-in as it stands. `identifier`: the name as typed, empty where somebody was picked from a list.
+
+    `proofs`: what was proven and is not yet part of a session; `session_id`: the session that this goes on from.
+    """
 
     id: str
     browser_id: str
@@ -60,9 +63,11 @@ class SignIn:
     user_id: str | None
     proofs: tuple[Proof, ...]
     session_id: str | None
+    has_declined: bool
     failure: str
     organization_id: str | None
     account_id: str | None
+    created_at: int
     expires_at: int
     outcome: str | None
 
@@ -130,12 +135,12 @@ def hold(browser: Browser | None, id: str) -> SignIn:
 
 def name(held: SignIn, identifier: str, user_id: str | None) -> SignIn:
     """Say who is signing in, by a name as typed; what was said, proven or failed before is forgotten."""
-    return _change(held, identifier=identifier, user_id=user_id, proofs_json="[]", session_id=None, failure="")
+    return _name(held, identifier, user_id, None)
 
 
-def pick(held: SignIn, user_id: str, session_id: str | None) -> SignIn:
-    """Say who is signing in, by picking somebody of this browser; `session_id` where that session will do as it is."""
-    return _change(held, identifier="", user_id=user_id, proofs_json="[]", session_id=session_id, failure="")
+def pick(held: SignIn, user_id: str, session_id: str) -> SignIn:
+    """Say who is signing in, by picking somebody of this browser: what counts of their session is not asked again."""
+    return _name(held, "", user_id, session_id)
 
 
 def fail(held: SignIn, failure: str) -> SignIn:
@@ -145,8 +150,13 @@ def fail(held: SignIn, failure: str) -> SignIn:
 
 def prove(held: SignIn, proof: Proof) -> SignIn:
     """Note that the person proved something."""
-    proofs = [{"method": one.method, "at": one.at, "vouched_by": one.vouched_by} for one in (*held.proofs, proof)]
+    proofs = [asdict(one) for one in (*held.proofs, proof)]
     return _change(held, proofs_json=json.dumps(proofs), failure="")
+
+
+def decline(held: SignIn) -> SignIn:
+    """Note that the person does not want to set anything up now."""
+    return _change(held, declined=1, failure="")
 
 
 def signed_in(held: SignIn, session_id: str) -> SignIn:
@@ -191,7 +201,12 @@ def forget_browsers(limit: int = 500, *, unless: ColumnElement[bool] | None = No
     return upkeep.forget_browsers(unless=kept, limit=limit)
 
 
-def _change(held: SignIn, **values: str | None) -> SignIn:
+def _name(held: SignIn, identifier: str, user_id: str | None, session_id: str | None) -> SignIn:
+    said = {"identifier": identifier, "user_id": user_id, "session_id": session_id}
+    return _change(held, **said, proofs_json="[]", declined=0, failure="")
+
+
+def _change(held: SignIn, **values: str | int | None) -> SignIn:
     database.session().execute(update(Transaction).where(Transaction.id == held.id).values(**values))
     return _read(held.id)
 
@@ -211,9 +226,11 @@ def _value(row: Transaction) -> SignIn:
         user_id=row.user_id,
         proofs=tuple(Proof(**one) for one in json.loads(row.proofs_json)),
         session_id=row.session_id,
+        has_declined=bool(row.declined),
         failure=row.failure,
         organization_id=row.organization_id,
         account_id=row.account_id,
+        created_at=row.created_at,
         expires_at=row.expires_at,
         outcome=row.outcome,
     )

@@ -4,13 +4,15 @@ Little is told to an authorization: whether its person, client, session and memb
 used. What ends it for good by itself: withdrawal, reuse of what was spent, and the disabling of its person.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import BigInteger, ColumnElement, Executable, and_, bindparam, case, insert, or_, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
 from idp.clients.models import Client
+from idp.credentials import factors
 from idp.feed import losses
 from idp.feed.positions import head_of_feed
 from idp.oauth.models import Authorization
@@ -19,7 +21,9 @@ from idp.organizations.models import Membership, MembershipStatus
 from idp.platform import clock, database, identifiers
 from idp.platform.database import Prepared
 from idp.platform.settings import settings
+from idp.sessions import trusted_devices
 from idp.sessions.models import BrowserSession
+from idp.sessions.proofs import Proof
 from idp.users.models import User
 
 
@@ -42,6 +46,7 @@ class Decision:
     auth_time: int
     acr: str
     amr: tuple[str, ...]
+    proofs: tuple[Proof, ...]
     offline: bool
     lifetime: int
 
@@ -67,10 +72,12 @@ class LiveAuthorization:
     auth_time: int
     acr: str
     amr: tuple[str, ...]
+    proofs: tuple[Proof, ...]
     offline: bool
     created_at: int
     expires_at: int
     ends_at: int
+    session_used_at: int
     head: int
 
 
@@ -92,6 +99,7 @@ def begin(decision: Decision) -> str:
         auth_time=decision.auth_time,
         acr=decision.acr,
         amr=" ".join(decision.amr),
+        proofs_json=json.dumps([asdict(proof) for proof in decision.proofs]),
         offline=int(decision.offline),
         created_at=now,
         expires_at=now + decision.lifetime,
@@ -116,7 +124,8 @@ def _record_given(id: str, decision: Decision) -> None:
 
 def find_live(authorization_id: str) -> LiveAuthorization | None:
     """The authorization, if it stands: not ended, not expired, its person and client enabled, the session (unless it
-    is offline) usable, and, if it is for an organization, the membership uninterrupted since. One statement.
+    is offline) usable, what it was proven with not removed, and, if it is for an organization, the membership
+    uninterrupted since. One statement, and one for each kind of what it was proven with.
     """
     now, lifetimes = clock.now(), settings().lifetimes
     row = _LIVE.one(
@@ -126,7 +135,8 @@ def find_live(authorization_id: str) -> LiveAuthorization | None:
         idle=lifetimes.session_idle,
         longest=lifetimes.session_max,
     )
-    return None if row is None else row.value()
+    found = None if row is None else row.value()
+    return found if found is not None and _was_proven_with_what_is_there(found) else None
 
 
 def end(authorization_id: str, *, because: str, by: Actor = SYSTEM) -> bool:
@@ -214,6 +224,18 @@ def _standing(user_id: str, organization_id: str | None) -> str | None:
     return database.session().execute(active).scalar_one_or_none()
 
 
+def _was_proven_with_what_is_there(found: LiveAuthorization) -> bool:
+    """Whether no passkey, authenticator app or trusted browser that it rests on has been removed (REF-09)."""
+    ids = {proof.factor_id for proof in found.proofs if proof.factor_id}
+    devices = {id for id in ids if identifiers.is_one("dev", id)}
+    return factors.are_there(ids - devices) and trusted_devices.are_there(devices)
+
+
+def _proofs(stored: str, auth_time: int) -> tuple[Proof, ...]:
+    """As stored; an authorization from before proofs were kept was given with a password."""
+    return tuple(Proof(**one) for one in json.loads(stored)) or (Proof("password", auth_time),)
+
+
 # The statements
 
 
@@ -235,10 +257,12 @@ class _Row:
     auth_time: int
     acr: str
     amr: str
+    proofs_json: str
     offline: int
     created_at: int
     expires_at: int
     session_ends_at: int
+    session_used_at: int
     head: int
 
     def value(self) -> LiveAuthorization:
@@ -256,10 +280,12 @@ class _Row:
             self.auth_time,
             self.acr,
             tuple(self.amr.split()),
+            _proofs(self.proofs_json, self.auth_time),
             bool(self.offline),
             self.created_at,
             self.expires_at,
             self.expires_at if self.offline else min(self.expires_at, self.session_ends_at),
+            self.session_used_at,
             self.head,
         )
 
@@ -295,10 +321,12 @@ def _live_statement() -> Executable:
             Authorization.auth_time,
             Authorization.acr,
             Authorization.amr,
+            Authorization.proofs_json,
             Authorization.offline,
             Authorization.created_at,
             Authorization.expires_at,
             case((idle_end < absolute_end, idle_end), else_=absolute_end),
+            BrowserSession.last_seen_at,
             head_of_feed,
         )
         .join(BrowserSession, BrowserSession.id == Authorization.session_id)

@@ -15,8 +15,9 @@ from idp.clients.clients import FIXED
 from idp.clients.models import OPERATOR, Client
 from idp.clients.registered import RegisteredClient
 from idp.feed.positions import head_of_feed
-from idp.oauth import proof_levels
+from idp.oauth import entering
 from idp.oauth.authorizations import LiveAuthorization
+from idp.oauth.entering import Evidence
 from idp.oauth.errors import (
     AccessDenied,
     InsufficientUserAuthentication,
@@ -25,7 +26,7 @@ from idp.oauth.errors import (
     InvalidTarget,
     OAuthError,
 )
-from idp.organizations import choices, effective, policies
+from idp.organizations import choices, effective
 from idp.organizations.conditions import CLIENT, ORGANIZATION, client_in_force, client_usable
 from idp.organizations.effective import Context, EffectiveRoles, Holder, effective_roles
 from idp.organizations.models import Placement, Slug
@@ -37,8 +38,6 @@ NONE = "none"
 
 SPARE = 30 * clock.SECOND
 """A grant that has no more left than this is left out: its token would expire before it is of use."""
-
-_SECOND_FACTOR = "aal2"
 
 ORGANIZATION_SCOPE, ACCOUNT_SCOPE = "organization:", "account:"
 """What the scopes begin with that name a context."""
@@ -214,18 +213,21 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
     and `InsufficientUserAuthentication` where more proof is demanded than was given; the grant stays good.
     """
     entered = _enter_again(authorization, client, named)
-    if demands_more(entered.context, authorization.acr):
+    lacking = entering.lacking(authorization.user_id, entered.roles, _shown(authorization))
+    if lacking is not None:
         raise InsufficientUserAuthentication(
-            "the organization demands a second factor", error_detail="mfa_required", acr_values=_SECOND_FACTOR
+            "the organization demands more proof, or a newer one",
+            error_detail=lacking.detail,
+            acr_values=lacking.least if lacking.can_be_proven else "",
+            max_age="" if lacking.max_age is None else str(lacking.max_age // clock.SECOND),
         )
     return entered
 
 
-def demands_more(context: Context | None, acr: str) -> bool:
-    """Whether the organization demands more proof than `acr` of everybody who enters it."""
-    if context is None or proof_levels.meets(acr, _SECOND_FACTOR):
-        return False
-    return policies.of(context.organization_id).mfa == "required"
+def _shown(authorization: LiveAuthorization) -> Evidence:
+    """What was proven when the authorization was given; what outlives its session does not age."""
+    used_at = clock.FOREVER if authorization.offline else authorization.session_used_at
+    return Evidence(authorization.proofs, used_at, is_lasting=authorization.offline)
 
 
 def _enter_again(authorization: LiveAuthorization, client: RegisteredClient, named: Context | None) -> Entered:

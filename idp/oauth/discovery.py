@@ -10,7 +10,7 @@ from typing import Final
 
 from idp.clients.metadata import NOTHING, SIGNING_ALGORITHMS
 from idp.keys.material import ALGORITHMS
-from idp.oauth import claims, proof_levels
+from idp.oauth import claims
 from idp.oauth.authorize import DISPLAYS, PROMPTS, RULES, request_objects_are_not_used
 from idp.oauth.client_authentication import METHODS
 from idp.oauth.responses import MODES
@@ -19,6 +19,7 @@ from idp.oauth.token import GRANTS
 from idp.platform import i18n, memory
 from idp.platform.settings import settings
 from idp.platform.strict_json import Json
+from idp.sessions import levels
 
 CACHE_CONTROL: Final = "public, max-age=3600"
 
@@ -114,7 +115,7 @@ def _tokens() -> dict[str, Json]:
     return {
         "grant_types_supported": list(GRANTS),
         "subject_types_supported": ["public", "pairwise"],
-        "acr_values_supported": list(proof_levels.LEVELS),
+        "acr_values_supported": list(levels.LEVELS),
         "claim_types_supported": ["normal"],
         "claims_supported": [*AUTHENTICATION_CLAIMS, *claims.SUPPORTED, *claims.OF_CONTEXT],
         "id_token_signing_alg_values_supported": list(ALGORITHMS["id_token"]),

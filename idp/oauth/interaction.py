@@ -17,7 +17,7 @@ from idp.login import contexts as choices
 from idp.login import identifiers
 from idp.login.demands import Demand
 from idp.login.transactions import SignIn
-from idp.oauth import audiences, authorizations, claims, codes, consent, contexts, id_tokens, proof_levels, subjects
+from idp.oauth import audiences, authorizations, claims, codes, consent, contexts, entering, id_tokens, subjects
 from idp.oauth import scopes as all_scopes
 from idp.oauth.audiences import Audience
 from idp.oauth.authorizations import Decision
@@ -26,6 +26,7 @@ from idp.oauth.claims import Wishes
 from idp.oauth.claims_request import ClaimsRequest, Wanted
 from idp.oauth.consent import Given, Question, Shown
 from idp.oauth.contexts import Entered, WantedContext
+from idp.oauth.entering import Evidence, Lacking
 from idp.oauth.errors import (
     AccessDenied,
     ConsentRequired,
@@ -36,21 +37,18 @@ from idp.oauth.errors import (
     OAuthError,
     UnmetAuthenticationRequirements,
 )
-from idp.oauth.proof_levels import Level
 from idp.organizations.effective import Context
 from idp.organizations.models import Organization
 from idp.platform import clock, database
 from idp.platform.settings import settings
-from idp.sessions import people
+from idp.sessions import levels, people
+from idp.sessions.levels import LEVELS, TWO_FACTORS, Level
 from idp.sessions.models import Browser
 from idp.sessions.people import LiveSession
 from idp.users.locks import hold
 
 NOBODY = "nobody"
 """Instead of a person's id: somebody is named, and there is no such person."""
-
-KNOWN_LEVELS: Final = ("aal1", "aal2", "phr")
-"""The `acr` values that mean something here, the weakest first; others are ignored."""
 
 
 class Need(StrEnum):
@@ -62,6 +60,7 @@ class Need(StrEnum):
     PROOF = "proof"
     STRENGTH = "strength"
     CONTEXT = "context"
+    ENTRY = "entry"
     CONSENT = "consent"
 
 
@@ -77,7 +76,8 @@ class Standing:
     `has_said_who`: the person signed in, or was picked, for this very request. `is_recent`: the last proof is young
     enough; `has_proven`: it was given for this request. `is_strong`: the proofs reach the level that is aimed at;
     `can_be_stronger`: by signing in. `is_decided`: the context is, or there is but one; `has_chosen`: it was chosen for
-    this request. `is_agreed`: nothing new is wanted; `has_agreed`: the person did for this request.
+    this request. `is_enough`: what was proven suffices for that context. `is_agreed`: nothing new is wanted;
+    `has_agreed`: the person did for this request.
     """
 
     prompt: frozenset[str] = frozenset()
@@ -91,6 +91,7 @@ class Standing:
     is_choice: bool = False
     is_decided: bool = True
     has_chosen: bool = False
+    is_enough: bool = True
     is_agreed: bool = True
     has_agreed: bool = False
 
@@ -108,6 +109,8 @@ def next_need(standing: Standing) -> Need:
         return Need.STRENGTH
     if not standing.has_chosen and (not standing.is_decided or ("select_context" in asked and standing.is_choice)):
         return Need.CONTEXT
+    if not standing.is_enough:
+        return Need.ENTRY
     if not standing.has_agreed and ("consent" in asked or not standing.is_agreed):
         return Need.CONSENT
     return Need.NOTHING
@@ -119,6 +122,7 @@ REFUSALS: Final[Mapping[Need, type[OAuthError]]] = {
     Need.PROOF: LoginRequired,
     Need.STRENGTH: InteractionRequired,
     Need.CONTEXT: InteractionRequired,
+    Need.ENTRY: InteractionRequired,
     Need.CONSENT: ConsentRequired,
 }
 """What a client is told that forbids to ask (`prompt=none`, OpenID Connect Core §3.1.2.6)."""
@@ -161,7 +165,7 @@ class Asked:
     @property
     def acr(self) -> str:
         """The level that is aimed at: the first one asked for that means something; empty without."""
-        return next((level for level in (*self.essential_acr, *self._wished_acr()) if level in KNOWN_LEVELS), "")
+        return next((level for level in (*self.essential_acr, *self._wished_acr()) if level in LEVELS), "")
 
     @property
     def essential_acr(self) -> tuple[str, ...]:
@@ -177,13 +181,15 @@ class Asked:
 class Situation:
     """How a request stands in a browser. `choice`: the demand by which a context can be chosen, where one can be.
 
-    `entered`: the context, `question`: what has to be agreed to, and `given`: what was, once they are known.
+    `entered`: the context, `lacking`: what it takes yet, `question`: what has to be agreed to, and `given`: what was,
+    once they are known.
     """
 
     standing: Standing
     session: LiveSession | None = None
     choice: Demand | None = None
     entered: Entered | None = None
+    lacking: Lacking | None = None
     question: Question | None = None
     given: Given = consent.NOTHING
 
@@ -210,7 +216,7 @@ def look(asked: Asked, browser: Browser | None) -> Situation:
     session = _session(asked, people.in_browser(browser))
     if session is None:
         return Situation(Standing(asked.request.prompt, is_signed_in=False))
-    level = proof_levels.of(session.proofs)
+    level = levels.of(session.proofs)
     situation = Situation(_of_person(asked, session, level), session)
     if situation.need in OF_THE_PERSON:
         return situation
@@ -218,7 +224,9 @@ def look(asked: Asked, browser: Browser | None) -> Situation:
     situation = _in_context(asked, situation, session)
     if situation.need is Need.CONTEXT or situation.entered is None:
         return situation
-    _require_level(asked, situation.entered, level)
+    lacking = _lacking(asked, session, situation.entered)
+    if lacking is not None:
+        return replace(situation, standing=replace(situation.standing, is_enough=False), lacking=lacking)
     return _with_consent(asked, situation, session, situation.entered)
 
 
@@ -249,13 +257,30 @@ def demand(asked: Asked, situation: Situation, *, targets: tuple[str, ...]) -> D
     """What `login` has to see to, for what is missing. `targets`: where its forms may lead."""
     if situation.need is Need.CONTEXT and situation.choice:
         return replace(situation.choice, targets=targets)
+    if situation.lacking and situation.session:
+        return _to_enter(asked, situation.lacking, situation.session, targets)
     present = situation.session if situation.need in (Need.PROOF, Need.STRENGTH) else None
     return Demand(
-        fresh="login" in asked.request.prompt or present is not None,
+        fresh="login" in asked.request.prompt,
         max_age=asked.max_age,
         acr=asked.acr,
+        least=min((level for level in asked.essential_acr if level in LEVELS), key=levels.rank, default=""),
         login_hint=asked.request.login_hint,
         person=present.user_id if present else asked.person,
+        organizations=_hosts(asked),
+        targets=targets,
+    )
+
+
+def _to_enter(asked: Asked, lacking: Lacking, session: LiveSession, targets: tuple[str, ...]) -> Demand:
+    """What lacks for the context, of the person who is signed in."""
+    return Demand(
+        max_age=lacking.max_age,
+        acr=asked.acr,
+        least=lacking.least,
+        methods=lacking.methods,
+        spares=lacking.spares and not levels.meets(asked.acr, TWO_FACTORS),
+        person=session.user_id,
         organizations=_hosts(asked),
         targets=targets,
     )
@@ -315,8 +340,8 @@ def _of_person(asked: Asked, session: LiveSession, level: Level) -> Standing:
         has_said_who=said_who,
         is_recent=asked.max_age is None or age <= asked.max_age,
         has_proven=said_who and _was_proven(asked, session),
-        is_strong=not asked.acr or proof_levels.meets(level.acr, asked.acr),
-        can_be_stronger=asked.acr in proof_levels.LEVELS,
+        is_strong=not asked.acr or levels.meets(level.acr, asked.acr),
+        can_be_stronger=asked.acr in LEVELS,
     )
 
 
@@ -328,7 +353,7 @@ def _was_proven(asked: Asked, session: LiveSession) -> bool:
 def _require_essential(asked: Asked, level: Level) -> None:
     """OpenID Connect Core §5.5.1.1: an essential `acr` that is not met is a failed authentication."""
     essential = asked.essential_acr
-    if essential and not any(proof_levels.meets(level.acr, wanted) for wanted in essential):
+    if essential and not any(levels.meets(level.acr, wanted) for wanted in essential):
         raise UnmetAuthenticationRequirements("none of the acr values asked for could be reached")
 
 
@@ -376,12 +401,26 @@ def _hint_of_context(asked: Asked) -> Context | None:
     return Context(hint.organization_id, hint.account_id) if hint and hint.organization_id else None
 
 
-def _require_level(asked: Asked, entered: Entered, level: Level) -> None:
-    """What the organization demands of everybody who enters it; nothing stronger than a password can be had yet."""
-    if contexts.demands_more(entered.context, level.acr):
-        if "none" in asked.request.prompt:
-            raise InteractionRequired("the organization demands a second factor", error_detail="mfa_required")
-        raise AccessDenied("the organization demands a second factor", error_detail="mfa_required")
+def _lacking(asked: Asked, session: LiveSession, entered: Entered) -> Lacking | None:
+    """What the context takes, if more than was proven. Raises what is sent back where nothing could be proven now."""
+    lacking = entering.lacking(session.user_id, entered.roles, Evidence(session.proofs, session.last_seen_at))
+    if lacking is None:
+        return None
+    if "none" in asked.request.prompt:
+        raise InteractionRequired("the organization demands more proof", error_detail=lacking.detail)
+    if not lacking.can_be_proven or _was_asked_for(asked, lacking):
+        raise AccessDenied("the organization demands more proof", error_detail=lacking.detail)
+    return lacking
+
+
+def _was_asked_for(asked: Asked, lacking: Lacking) -> bool:
+    """Whether the person was just asked for exactly this, to no avail: they are not asked in a circle."""
+    done = asked.sign_in.demand if asked.sign_in else None
+    return done is not None and (done.least, done.methods, done.max_age) == (
+        lacking.least,
+        lacking.methods,
+        lacking.max_age,
+    )
 
 
 # What is agreed
@@ -426,7 +465,7 @@ def _behind(asked: Asked) -> tuple[str, ...]:
 def _decision(asked: Asked, session: LiveSession, question: Question, given: Given, entered: Entered) -> Decision:
     agreed = consent.granted(question, given, asked=_has_agreed(asked, question))
     scope = tuple(one for one in asked.scope if one in agreed)
-    level, lifetimes = proof_levels.of(session.proofs), settings().lifetimes
+    level, lifetimes = levels.of(session.proofs), settings().lifetimes
     return Decision(
         client_id=asked.client.id,
         user_id=session.user_id,
@@ -440,6 +479,7 @@ def _decision(asked: Asked, session: LiveSession, question: Question, given: Giv
         auth_time=session.authenticated_at,
         acr=level.acr,
         amr=level.amr,
+        proofs=session.proofs,
         offline=all_scopes.OFFLINE in scope,
         lifetime=lifetimes.public_refresh_max if asked.client.is_public else lifetimes.refresh_max,
     )

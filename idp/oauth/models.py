@@ -16,7 +16,8 @@ class Authorization(Model):
     `resources`: granted audiences likewise. `organization_id`, `account_id`: the context that was decided for, if any;
     `standing_id`: the row of `membership_statuses` by which the person was active there then (what comes after a
     suspension is another one). `claims_json`: the `claims` parameter (OpenID Connect Core §5.5). `auth_time`, `acr`,
-    `amr` (separated by blanks): the proofs that counted. `offline` 1: outlives the browser session.
+    `amr` (separated by blanks): what the proofs amounted to, which stand in `proofs_json`. `offline` 1: outlives the
+    browser session.
     """
 
     __tablename__ = "authorizations"
@@ -44,6 +45,7 @@ class Authorization(Model):
     auth_time: Mapped[int]
     acr: Mapped[str]
     amr: Mapped[str]
+    proofs_json: Mapped[str] = mapped_column(default="[]", server_default="[]")
     offline: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[int] = mapped_column(default=clock.now)
     expires_at: Mapped[int]

@@ -102,6 +102,8 @@ def _authorization(
         claims_json="{}",
         auth_time=now,
         acr="aal1",
+        proofs=(),
+        session_used_at=clock.FOREVER,
         amr=("pwd",),
         offline=scopes.OFFLINE in scope,
         created_at=now,

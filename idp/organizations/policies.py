@@ -25,7 +25,8 @@ class PolicySettings:
 
     `mfa`: `off`, `optional`, `required`; `privileged`: the level that privileged roles take (`aal1`, `aal2`, `phr`);
     `guests`: members without an address in a proven domain: `mfa`, `any`, `sso_only`; `methods`: allowed ways to
-    prove oneself; `cooling_off`: how long a sensitive role waits before it counts (0 to 48 hours).
+    prove oneself; `trusted_devices`: whether a browser that a person chose to trust spares them the second factor;
+    `cooling_off`: how long a sensitive role waits before it counts (0 to 48 hours).
     """
 
     mfa: str = "optional"
@@ -34,6 +35,7 @@ class PolicySettings:
     methods: tuple[str, ...] = METHODS
     session_idle: int = 28_800
     session_max: int = 86_400
+    trusted_devices: bool = True
     cooling_off: int = 0
 
     def __post_init__(self) -> None:

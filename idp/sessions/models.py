@@ -50,16 +50,21 @@ class BrowserSession(Model):
 
 
 class SessionProof(Model):
-    """One proof in a session. `vouched_by`: empty for the person's own credential, or a connection's id."""
+    """One proof in a session; the columns are the fields of `proofs.Proof`."""
 
     __tablename__ = "session_proofs"
-    __table_args__ = (Index("ix_session_proofs_session_id", "session_id"),)
+    __table_args__ = (
+        Index("ix_session_proofs_session_id", "session_id"),
+        Index("ix_session_proofs_factor_id", "factor_id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.edge)
     session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"))
     method: Mapped[str]
     at: Mapped[int]
     vouched_by: Mapped[str] = mapped_column(default="")
+    factor_id: Mapped[str] = mapped_column(default="", server_default="")
+    held_in: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class KnownDevice(Model):
@@ -71,3 +76,28 @@ class KnownDevice(Model):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
     first_seen_at: Mapped[int] = mapped_column(default=clock.now)
     last_seen_at: Mapped[int] = mapped_column(default=clock.now)
+
+
+class TrustedDevice(Model):
+    """A browser that a person chose to trust: until `expires_at` a second factor is not asked for in it.
+
+    `factor_id`: what the second factor was when the browser was trusted; empty for a recovery code. Ended, never
+    extended.
+    """
+
+    __tablename__ = "trusted_devices"
+    __table_args__ = (
+        Index(
+            "uq_trusted_devices_live", "browser_id", "user_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE
+        ),
+        Index("ix_trusted_devices_user_id", "user_id"),
+        Index("ix_trusted_devices_expires_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.device)
+    browser_id: Mapped[str] = mapped_column(ForeignKey("browsers.id"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    factor_id: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[int] = mapped_column(default=clock.now)
+    expires_at: Mapped[int]
+    ended_at: Mapped[int | None]

@@ -6,7 +6,7 @@ Nothing is told to a session when something happens to its person: whether it li
 import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import cast
 
 from sqlalchemy import ColumnElement, CursorResult, bindparam, delete, exists, func, select, update
@@ -94,9 +94,7 @@ def _begin(browser_id: str, user_id: str) -> str:
 
 
 def _add(session_id: str, proofs: Iterable[Proof]) -> None:
-    database.session().add_all(
-        SessionProof(session_id=session_id, method=one.method, at=one.at, vouched_by=one.vouched_by) for one in proofs
-    )
+    database.session().add_all(SessionProof(session_id=session_id, **asdict(one)) for one in proofs)
 
 
 # Being signed in
@@ -176,7 +174,7 @@ def come_forward(one: LiveSession) -> None:
 def end(session_id: str, *, because: str, by: Actor) -> bool:
     """End a session for good; whether it was this call that did. What hangs on it is superseded.
 
-    `because`: `signed_out`, `revoked`, `expired`, `password_changed`, `disabled`. Raises `NotFound`.
+    `because`: `signed_out`, `revoked`, `expired`, `password_changed`, `factor_removed`, `disabled`. Raises `NotFound`.
     """
     row = database.session().get(BrowserSession, session_id)
     if row is None:
@@ -201,6 +199,18 @@ def end_everybodys(because: str) -> int:
     live = update(BrowserSession).where(BrowserSession.ended_at.is_(None))
     ended = database.session().execute(live.values(ended_at=clock.now(), ended_because=because))
     return cast("CursorResult[object]", ended).rowcount
+
+
+def retract(factor_id: str, *, by: Actor) -> None:
+    """Take out of every session what was proven with this factor or trusted device, which is no more.
+
+    A session in which nothing else was proven ends; in others the person is what the rest proves.
+    """
+    mine = delete(SessionProof).where(SessionProof.factor_id == factor_id).returning(SessionProof.session_id)
+    touched = set(database.session().execute(mine, execution_options={"synchronize_session": False}).scalars())
+    for one in _found(BrowserSession.id.in_(touched)) if touched else ():
+        if all(proof.method == "device" for proof in one.proofs):
+            end(one.id, because="factor_removed", by=by)
 
 
 def end_with(user: User, by: Actor) -> None:
@@ -265,11 +275,17 @@ class _Row:
     method: str | None
     at: int | None
     vouched_by: str | None
+    factor_id: str | None
+    held_in: str | None
 
 
 def _joined(rows: Sequence[_Row]) -> LiveSession:
     """The session that all `rows` are of."""
-    proofs = (Proof(row.method, row.at or 0, row.vouched_by or "") for row in rows if row.method is not None)
+    proofs = (
+        Proof(row.method, row.at or 0, row.vouched_by or "", row.factor_id or "", row.held_in or "")
+        for row in rows
+        if row.method is not None
+    )
     one = rows[0]
     return LiveSession(one.id, one.browser_id, one.user_id, one.created_at, one.last_seen_at, tuple(proofs))
 
@@ -284,6 +300,8 @@ _IN_BROWSER: Prepared[_Row] = Prepared(
         SessionProof.method,
         SessionProof.at,
         SessionProof.vouched_by,
+        SessionProof.factor_id,
+        SessionProof.held_in,
     )
     .join(Browser, Browser.id == BrowserSession.browser_id)
     .outerjoin(SessionProof, SessionProof.session_id == BrowserSession.id)
@@ -302,10 +320,17 @@ _IN_BROWSER: Prepared[_Row] = Prepared(
 def _proofs(session_ids: Sequence[str]) -> dict[str, list[Proof]]:
     found: dict[str, list[Proof]] = defaultdict(list)
     wanted = (
-        select(SessionProof.session_id, SessionProof.method, SessionProof.at, SessionProof.vouched_by)
+        select(
+            SessionProof.session_id,
+            SessionProof.method,
+            SessionProof.at,
+            SessionProof.vouched_by,
+            SessionProof.factor_id,
+            SessionProof.held_in,
+        )
         .where(SessionProof.session_id.in_(session_ids))
         .order_by(SessionProof.at, SessionProof.id)
     )
-    for session_id, method, at, vouched_by in database.session().execute(wanted) if session_ids else ():
-        found[session_id].append(Proof(method, at, vouched_by))
+    for row in database.session().execute(wanted) if session_ids else ():
+        found[row.session_id].append(Proof(row.method, row.at, row.vouched_by, row.factor_id, row.held_in))
     return found

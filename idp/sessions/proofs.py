@@ -1,4 +1,4 @@
-"""Proofs: how somebody showed who they are, when, and who vouches for it."""
+"""Proofs: how somebody showed who they are, when, with what, and who vouches for it."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,19 @@ OWN = ""
 class Proof:
     """`method` is `password`, `totp`, `passkey`, `recovery_code`, `email_code` or `sso`; `at` microseconds UTC.
 
-    `vouched_by`: `OWN`, or the id of the connection that says so.
+    Or `device`: the browser is one that the person chose to trust, which spares them a second factor where that is
+    allowed, and proves nothing else.
+
+    `vouched_by`: `OWN`, or the id of the connection that says so. `factor_id`: the passkey or authenticator app that
+    it was given with; empty where there is none. `held_in`: for a passkey `hwk` where it never leaves its device, or
+    `swk` where it is synced (RFC 8176 §2).
     """
 
     method: str
     at: int
     vouched_by: str = OWN
+    factor_id: str = ""
+    held_in: str = ""
 
     def age(self) -> int:
         """Microseconds since the proof was given."""

@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, Select, delete, exists, or_, select
 from idp.platform import clock, database
 from idp.platform.settings import settings
 from idp.sessions import browsers
-from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof
+from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof, TrustedDevice
 
 KEPT = 30 * clock.DAY
 """How long a session that is over is remembered."""
@@ -35,6 +35,7 @@ def forget_browsers(*, unless: ColumnElement[bool], limit: int = 500) -> int:
     forgotten = database.session().scalars(_forgettable().where(~unless).limit(limit).with_for_update(skip_locked=True))
     ids = list(forgotten)
     if ids:
+        database.session().execute(delete(TrustedDevice).where(TrustedDevice.browser_id.in_(ids)))
         database.session().execute(delete(KnownDevice).where(KnownDevice.browser_id.in_(ids)))
         database.session().execute(delete(Browser).where(Browser.id.in_(ids)))
     return len(ids)

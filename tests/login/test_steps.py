@@ -1,39 +1,140 @@
-"""The order of the steps, as a table."""
-
-from itertools import product
+"""The order of the steps, as a table; and what must hold of every standing there could be."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from idp.login.steps import Standing, Step, next_step
+from idp.login.steps import Standing, Step, next_step, ways
+from idp.sessions.levels import LEVELS, rank
 
+NOBODY = frozenset[str]()
 PASSWORD = frozenset({"password"})
+APP = frozenset({"password", "totp"})
+CODES = APP | {"recovery_code"}
+PASSKEY = frozenset({"passkey"})
+BOTH = frozenset({"password", "passkey"})
+EVERYTHING = CODES | PASSKEY
+
+
+def named(proven: frozenset[str] = NOBODY, held: frozenset[str] = PASSWORD, **more: object) -> Standing:
+    return Standing(is_named=True, proven=proven, held=held, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("standing", "step"),
     [
         (Standing(), Step.IDENTIFY),
-        (Standing(is_named=True), Step.PASSWORD),
-        (Standing(is_named=True, wants_context=True), Step.PASSWORD),
-        (Standing(is_named=True, proven=PASSWORD), Step.DONE),
-        (Standing(is_named=True, is_signed_in=True), Step.DONE),
-        (Standing(is_named=True, proven=PASSWORD, wants_context=True), Step.SELECT),
-        (Standing(is_named=True, is_signed_in=True, wants_context=True), Step.SELECT),
-        (Standing(is_named=True, is_signed_in=True, wants_context=True, has_context=True), Step.DONE),
-        (Standing(is_named=True, wants_context=True, has_context=True), Step.PASSWORD),
-        (Standing(is_signed_in=True, proven=PASSWORD, has_context=True), Step.IDENTIFY),
+        (Standing(proven=PASSWORD, has_context=True), Step.IDENTIFY),
+        (named(), Step.PASSWORD),
+        (named(wants_context=True), Step.PASSWORD),
+        (named(wants_context=True, has_context=True), Step.PASSWORD),
+        (named(PASSWORD), Step.DONE),
+        (named(PASSWORD, wants_context=True), Step.SELECT),
+        (named(PASSWORD, wants_context=True, has_context=True), Step.DONE),
+        # whoever has a second factor shows it
+        (named(PASSWORD, APP), Step.VERIFY),
+        (named(APP, APP), Step.DONE),
+        (named(frozenset({"password", "recovery_code"}), CODES), Step.DONE),
+        (named(PASSWORD, APP, is_trusted=True), Step.DONE),
+        (named(PASSKEY, EVERYTHING), Step.DONE),
+        (named(PASSWORD, BOTH), Step.VERIFY),
+        # a level that is aimed at
+        (named(PASSWORD, aim="aal2"), Step.ENROL),
+        (named(PASSWORD, aim="aal2", has_declined=True), Step.DONE),
+        (named(PASSWORD, APP, aim="aal2", is_trusted=True), Step.VERIFY),
+        (named(APP, APP, aim="phr"), Step.ENROL),
+        (named(APP, APP, aim="phr", has_declined=True), Step.DONE),
+        (named(APP, EVERYTHING, aim="phr"), Step.VERIFY),
+        (named(PASSKEY, EVERYTHING, aim="phr"), Step.DONE),
+        (named(PASSWORD, aim="gold"), Step.DONE),
+        # a level that has to be reached
+        (named(PASSWORD, least="aal2", has_declined=True), Step.ENROL),
+        (named(PASSWORD, least="aal2", may_enrol=False), Step.PASSWORD),
+        (named(APP, APP, least="phr", may_enrol=False), Step.VERIFY),
+        (named(PASSWORD, APP, least="aal2", is_trusted=True, spares=True), Step.DONE),
+        (named(PASSWORD, APP, least="aal2", is_trusted=True), Step.VERIFY),
+        (named(PASSWORD, BOTH, least="phr", is_trusted=True, spares=True), Step.VERIFY),
+        # methods that do not count
+        (named(PASSWORD, APP, least="aal1", methods=PASSKEY), Step.VERIFY),
+        (named(APP, APP, least="aal1", methods=PASSKEY), Step.ENROL),
+        (named(PASSKEY, EVERYTHING, least="aal2", methods=APP), Step.VERIFY),
+        (named(PASSKEY | {"totp"}, EVERYTHING, least="aal2", methods=APP), Step.PASSWORD),
+        # something has to be proven anew
+        (named(PASSWORD, is_stale=True), Step.PASSWORD),
+        (named(APP, APP, is_stale=True), Step.VERIFY),
+        (named(APP, APP, is_stale=True, is_trusted=True), Step.VERIFY),
+        # a password that proves nobody alone
+        (named(PASSWORD, must_renew=True), Step.RENEW),
+        (named(PASSWORD, APP, must_renew=True), Step.VERIFY),
+        (named(APP, APP, must_renew=True, least="phr"), Step.RENEW),
     ],
 )
 def test_what_is_asked_next(standing: Standing, step: Step) -> None:
     assert next_step(standing) is step
 
 
+@pytest.mark.parametrize(
+    ("standing", "found"),
+    [
+        (named(PASSWORD, EVERYTHING), ("passkey", "totp", "recovery_code")),
+        (named(APP, EVERYTHING, aim="phr"), ("passkey",)),
+        (named(PASSWORD, CODES, methods=APP), ("totp", "recovery_code")),
+        (named(APP, EVERYTHING, is_stale=True), ("passkey", "totp", "recovery_code")),
+        (named(PASSWORD), ()),
+    ],
+)
+def test_the_ways_that_help(standing: Standing, found: tuple[str, ...]) -> None:
+    assert ways(standing) == found
+
+
+METHODS = st.frozensets(st.sampled_from(["password", "totp", "recovery_code", "passkey"]))
+LEVEL = st.sampled_from(["", *LEVELS, "gold"])
+STANDINGS = st.builds(
+    Standing,
+    proven=METHODS,
+    held=METHODS,
+    methods=METHODS,
+    aim=LEVEL,
+    least=st.sampled_from(["", *LEVELS]),
+    **{name: st.booleans() for name in (
+        "is_named", "is_stale", "is_trusted", "may_enrol", "must_renew", "spares", "has_declined", "wants_context",
+        "has_context",
+    )},
+)  # fmt: skip
+
+
 @pytest.mark.rule("SES-02")
-def test_nothing_is_done_before_somebody_was_named_and_proved_something() -> None:
-    for named, signed_in, proven, wants, has in product((False, True), repeat=5):
-        standing = Standing(named, signed_in, PASSWORD if proven else frozenset(), wants, has)
-        if next_step(standing) in (Step.SELECT, Step.DONE):
-            assert named
-            assert signed_in or proven
-        if next_step(standing) is Step.DONE:
-            assert has or not wants
+@pytest.mark.rule("TOT-05")
+@pytest.mark.rule("TOT-06")
+@pytest.mark.rule("TOT-07")
+@given(STANDINGS)
+def test_nothing_is_done_before_all_of_it_was_proven(standing: Standing) -> None:
+    step = next_step(standing)
+    if step in (Step.SELECT, Step.DONE):
+        assert standing.is_named
+        assert standing.level
+        assert not standing.is_stale
+        is_spared = standing.is_trusted and standing.spares and standing.counting == "aal1" and standing.least == "aal2"
+        assert rank(standing.counting) >= rank(standing.least) or is_spared
+        assert not standing.has_second_factor or standing.is_trusted or rank(standing.level) >= rank("aal2")
+    if step is Step.DONE:
+        assert standing.has_context or not standing.wants_context
+
+
+@pytest.mark.rule("TOT-05")
+@pytest.mark.rule("TOT-08")
+@given(STANDINGS)
+def test_nothing_is_set_up_before_everything_that_would_help_was_proven(standing: Standing) -> None:
+    if next_step(standing) is Step.ENROL:
+        assert standing.may_enrol
+        assert standing.level
+        assert not standing.has_second_factor or standing.is_trusted or rank(standing.level) >= rank("aal2")
+        assert rank(standing.counting) >= rank(standing.reachable) or standing.is_spared
+
+
+@given(STANDINGS)
+def test_whatever_is_asked_can_be_given(standing: Standing) -> None:
+    """No circle: a second factor is asked for only where there is one."""
+    if next_step(standing) is Step.VERIFY:
+        assert ways(standing)
+        assert set(ways(standing)) <= standing.held

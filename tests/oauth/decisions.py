@@ -59,6 +59,7 @@ def decide(person: Person, client_id: str, **changed: Any) -> str:
         "auth_time": person.session.authenticated_at,
         "acr": "aal1",
         "amr": ("pwd",),
+        "proofs": person.session.proofs,
         "offline": True,
         "lifetime": 90 * clock.DAY,
         **changed,

@@ -74,6 +74,7 @@ def decision(client_id: str, user_id: str, session_id: str, *, offline: bool) ->
         auth_time=clock.now(),
         acr="aal1",
         amr=("pwd",),
+        proofs=(Proof("password", clock.now()),),
         offline=offline,
         lifetime=clock.DAY,
     )

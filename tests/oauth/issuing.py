@@ -103,6 +103,7 @@ def authorize(
             "auth_time": session.authenticated_at,
             "acr": "aal1",
             "amr": ("pwd",),
+            "proofs": session.proofs,
             "offline": False,
             "lifetime": settings().lifetimes.refresh_max,
             **more,

@@ -14,7 +14,14 @@ from idp.login.transactions import SignIn
 from idp.login.views import branding, browser
 from idp.platform import lane, pages, security_headers
 
-PATHS = {Step.IDENTIFY: "/login", Step.PASSWORD: "/login/password", Step.SELECT: "/select"}
+PATHS = {
+    Step.IDENTIFY: "/login",
+    Step.PASSWORD: "/login/password",
+    Step.VERIFY: "/login/verify",
+    Step.RENEW: "/login/renew",
+    Step.ENROL: "/login/enrol",
+    Step.SELECT: "/select",
+}
 """Where each step is asked."""
 
 

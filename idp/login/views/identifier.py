@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
-from idp.login import identifiers, progress, returning, transactions
+from idp.login import attempts, identifiers, progress, returning, transactions
 from idp.login.demands import Demand
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
@@ -18,7 +18,9 @@ from idp.sessions.models import Browser
 from idp.users import users
 
 MISSING = "identifier_missing"
-OTHER = "other_person"
+
+RENAMING = (Step.IDENTIFY, Step.PASSWORD, Step.VERIFY, Step.RENEW, Step.ENROL)
+"""The steps at which somebody may say that they are another person after all."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def show() -> ResponseReturnValue:
         candidates=_candidates(sign_in, browser.current()),
         typed=sign_in.identifier or sign_in.demand.login_hint,
         is_missing=sign_in.failure == MISSING,
-        is_other=sign_in.failure == OTHER,
+        is_other=sign_in.failure == attempts.OTHER,
     )
 
 
@@ -83,8 +85,8 @@ def _begin() -> ResponseReturnValue:
 
 
 def _is_asked(sign_in: SignIn, known: Browser | None) -> bool:
-    """Whether who is signing in can be said (again): until something was proven."""
-    return sign_in.outcome is None and progress.step_of(sign_in, known) in (Step.IDENTIFY, Step.PASSWORD)
+    """Whether who is signing in can be said (again): until a session was opened; what was proven is forgotten then."""
+    return sign_in.outcome is None and progress.step_of(sign_in, known) in RENAMING
 
 
 def _name(held: SignIn, typed: str) -> SignIn:
@@ -101,24 +103,17 @@ def _pick(held: SignIn) -> SignIn:
     except NotFound:  # signed out in another tab meanwhile: the page shows who is left
         return held
     if not held.demand.admits(session.user_id):
-        return refuse_other(held)
-    will_do = held.demand.is_met_by(session.authenticated_at)
-    held = transactions.pick(held, session.user_id, session.id if will_do else None)
-    if will_do:
+        return attempts.refuse_other(held)
+    held = transactions.pick(held, session.user_id, session.id)
+    step = progress.step_of(held, browser.current())
+    if step in (Step.SELECT, Step.DONE):
         people.come_forward(session)
-    if progress.step_of(held, browser.current()) is Step.DONE:
-        held = transactions.settle(held, "done")
-    return held
+    return transactions.settle(held, "done") if step is Step.DONE else held
 
 
 def _candidates(sign_in: SignIn, known: Browser | None) -> list[Candidate]:
     present = [one for one in people.in_browser(known) if sign_in.demand.admits(one.user_id)]
     return [candidate(one.id, one.user_id) for one in present]
-
-
-def refuse_other(held: SignIn) -> SignIn:
-    """Ask anew who signs in: somebody showed who they are, and the sign-in is not for them."""
-    return transactions.fail(transactions.name(held, "", None), OTHER)
 
 
 def candidate(session_id: str, user_id: str) -> Candidate:

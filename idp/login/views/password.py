@@ -5,23 +5,19 @@ from dataclasses import dataclass
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 
-from idp.audit import trail
-from idp.audit.trail import SYSTEM
 from idp.credentials import guesses, hashing, passwords
-from idp.credentials.guesses import Guesser, Reservation, TooMany
+from idp.credentials.guesses import Reservation, TooMany
 from idp.credentials.hashing import TooBusy
 from idp.credentials.passwords import Verdict
-from idp.login import contexts, identifiers, progress, transactions
+from idp.login import attempts, progress, transactions
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser
-from idp.login.views.identifier import refuse_other
-from idp.platform import clock, correlation, database
+from idp.platform import clock, database
 from idp.platform.access import public
 from idp.platform.errors import Refusal
-from idp.sessions import people
 from idp.sessions.proofs import Proof
-from idp.users import lifecycle, users
+from idp.users import lifecycle
 
 MISSING = "password_missing"
 WRONG = "mismatch"
@@ -78,12 +74,12 @@ def _counted() -> Attempt | SignIn:
     """The attempt, counted before it is looked at; or the sign-in, where there is nothing to look at."""
     with database.writing():
         held = transactions.hold(browser.current(), browser.transaction())
-        shown = _shown_as(held) if _is_asked(held) else ""
+        shown = attempts.shown_as(held) if _is_asked(held) else ""
         if not shown or request.form.get("username", shown) != shown:  # of another tab, about somebody else
             return held
         if not request.form.get("password"):
             return transactions.fail(held, MISSING)
-        return Attempt(held, guesses.reserve(_guesser(held)))
+        return Attempt(held, guesses.reserve(attempts.guesser(held, browser.current())))
 
 
 def _judge(attempt: Attempt, verdict: Verdict) -> tuple[SignIn, str]:
@@ -93,57 +89,14 @@ def _judge(attempt: Attempt, verdict: Verdict) -> tuple[SignIn, str]:
         return held, ""
     user_id = held.user_id
     if not user_id or not verdict.is_right or not passwords.is_current(verdict) or lifecycle.is_disabled(user_id):
-        return _fail(held, attempt.reservation), ""
+        return attempts.failed(held, "password", WRONG, attempt.reservation), ""
     passwords.store_rehash(verdict)
     guesses.succeeded(attempt.reservation)
-    if not held.demand.admits(user_id):  # told to nobody but whoever has the password
-        return refuse_other(held), ""
-    held = transactions.prove(held, Proof("password", clock.now()))
-    return _sign_in(held, user_id)
-
-
-def _sign_in(held: SignIn, user_id: str) -> tuple[SignIn, str]:
-    """Open the session once nothing is left to prove, and choose what leaves no choice."""
-    known = browser.locked()
-    if progress.step_of(held, known) not in (Step.SELECT, Step.DONE):
-        return held, ""
-    guesses.forgive(_guesser(held))
-    session, cookie = people.open_session(known, user_id, held.proofs)
-    held = transactions.signed_in(held, session.id)
-    if held.demand.wants_context() and not held.demand.forced and (only := contexts.only_one(user_id, held.demand)):
-        held = transactions.choose(held, only.organization_id, only.account_id)
-    if progress.step_of(held, known) is Step.DONE:
-        held = transactions.settle(held, "done")
-    return held, cookie
-
-
-def _fail(held: SignIn, reservation: Reservation) -> SignIn:
-    subject = held.user_id or trail.disguised(held.identifier)
-    after = {"method": "password"} | ({"held_back": True} if reservation.is_barred else {})
-    trail.record("signin.failed", by=SYSTEM, subject=subject, after=after)
-    if reservation.begins_wait:
-        trail.record("signin.held.back", by=SYSTEM, subject=subject)
-    return transactions.fail(held, WRONG)
-
-
-def _guesser(held: SignIn) -> Guesser:
-    name = identifiers.key(_shown_as(held))
-    return Guesser(name, correlation.current().address, held.user_id or "", _device(held))
-
-
-def _device(held: SignIn) -> str:
-    """The browser, where the person has signed in before: others' failures do not lock them out there (LOG-05)."""
-    known = browser.current()
-    return known.id if known and people.is_known(known, held.user_id or "") else ""
+    return attempts.proven(held, Proof("password", clock.now()), browser.locked())
 
 
 def _is_asked(sign_in: SignIn) -> bool:
     return sign_in.outcome is None and progress.step_of(sign_in, browser.current()) is Step.PASSWORD
-
-
-def _shown_as(sign_in: SignIn) -> str:
-    """Who is signing in, as the page says: the name as it was typed, or that of whoever was picked."""
-    return sign_in.identifier or users.find(sign_in.user_id or "").username
 
 
 def _refused(refusal: Refusal, retry_after: int) -> Response:
@@ -159,7 +112,7 @@ def _page(sign_in: SignIn, status: int = 200, *, waits: int = 0, is_busy: bool =
         "login/password.html",
         sign_in,
         status,
-        shown_as=_shown_as(sign_in),
+        shown_as=attempts.shown_as(sign_in),
         failure="" if waits else sign_in.failure,
         minutes=-(-waits // 60),
         is_held_back=waits > 0 and not is_busy,

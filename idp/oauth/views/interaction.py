@@ -141,10 +141,10 @@ def _sign_in(known: Browser, held: Pending, asked: Asked, situation: Situation) 
     wanted = interaction.demand(asked, situation, targets=targets_of(asked.request))
     begun = transactions.begin(known.id, wanted, return_to=address(held), application=asked.client.name)
     session = situation.session
-    if session and situation.need is Need.CONTEXT:
+    if session and (situation.need is Need.CONTEXT or wanted.person == session.user_id):
         begun = transactions.pick(begun, session.user_id, session.id)
-    elif session and wanted.person == session.user_id:
-        begun = transactions.pick(begun, session.user_id, None)
+    if asked.sign_in and asked.sign_in.organization_id and situation.need is Need.ENTRY:  # what was chosen stays chosen
+        begun = transactions.choose(begun, asked.sign_in.organization_id, asked.sign_in.account_id or "")
     pending_requests.send_to_sign_in(held, begun.id)
     return begun
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from idp.oauth import proof_levels
-from idp.oauth.proof_levels import Level
+from idp.sessions import levels
+from idp.sessions.levels import Level
 from idp.sessions.proofs import Proof
 
 
@@ -19,7 +19,7 @@ from idp.sessions.proofs import Proof
     ],
 )
 def test_a_level_is_what_was_proven(methods: tuple[str, ...], level: Level) -> None:
-    assert proof_levels.of(Proof(method, 0) for method in methods) == level
+    assert levels.of(Proof(method, 0) for method in methods) == level
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_level_is_what_was_proven(methods: tuple[str, ...], level: Level) -> N
     ],
 )
 def test_a_level_is_met_by_itself_and_by_stronger_ones(acr: str, wanted: str, is_met: bool) -> None:
-    assert proof_levels.meets(acr, wanted) == is_met
+    assert levels.meets(acr, wanted) == is_met

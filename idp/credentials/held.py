@@ -1,0 +1,67 @@
+"""What a person has to prove themselves with, and what they have to keep so that they can get in."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ScalarSelect, bindparam, func, select
+
+from idp.credentials.models import Factor, Password, RecoveryCode
+from idp.platform.database import Prepared
+
+
+@dataclass(frozen=True)
+class Held:
+    """`has_password` 1 or 0, how many `passkeys` and authenticator `apps`, and how many recovery `codes` are left."""
+
+    has_password: int
+    passkeys: int
+    apps: int
+    codes: int
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The methods by which the person can prove themselves."""
+        counts = {
+            "password": self.has_password,
+            "passkey": self.passkeys,
+            "totp": self.apps,
+            "recovery_code": self.codes if self.passkeys or self.apps else 0,
+        }
+        return frozenset(method for method, number in counts.items() if number)
+
+
+NOTHING = Held(0, 0, 0, 0)
+
+
+def by(user_id: str) -> Held:
+    """What the person has. One statement."""
+    return _HELD.one(user_id=user_id) or NOTHING
+
+
+def methods(user_id: str) -> frozenset[str]:
+    """The methods by which the person can prove themselves."""
+    return by(user_id).methods
+
+
+def _factors(kind: str) -> ScalarSelect[int]:
+    return (
+        select(func.count(Factor.id))
+        .where(Factor.user_id == bindparam("user_id"), Factor.kind == kind, Factor.ended_at.is_(None))
+        .scalar_subquery()
+    )
+
+
+_HELD: Prepared[Held] = Prepared(
+    select(
+        select(func.count(Password.user_id)).where(Password.user_id == bindparam("user_id")).scalar_subquery(),
+        _factors("passkey"),
+        _factors("totp"),
+        select(func.count(RecoveryCode.digest))
+        .where(
+            RecoveryCode.user_id == bindparam("user_id"),
+            RecoveryCode.used_at.is_(None),
+            RecoveryCode.ended_at.is_(None),
+        )
+        .scalar_subquery(),
+    ),
+    Held,
+)

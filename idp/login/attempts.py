@@ -1,0 +1,97 @@
+"""Attempts to prove something: counted before they are looked at, and what comes of those that are right or wrong.
+
+Every way to prove something ends here, so that none of them can leave a count, an entry or a check out.
+"""
+
+from idp.audit import trail
+from idp.audit.trail import SYSTEM
+from idp.credentials import guesses
+from idp.credentials.guesses import Guesser, Reservation
+from idp.login import contexts, identifiers, progress, transactions
+from idp.login.progress import standing
+from idp.login.steps import Step
+from idp.login.transactions import SignIn
+from idp.platform import clock, correlation
+from idp.sessions import people, trusted_devices
+from idp.sessions.levels import ONE_FACTOR
+from idp.sessions.models import Browser
+from idp.sessions.proofs import Proof
+from idp.users import lifecycle, users
+
+OTHER = "other_person"
+
+
+def guesser(held: SignIn, known: Browser | None) -> Guesser:
+    """Whose proof is tried in this sign-in, from where, as far as limits go."""
+    name = identifiers.key(shown_as(held))
+    return Guesser(name, correlation.current().address, held.user_id or "", _device(held, known))
+
+
+def shown_as(sign_in: SignIn) -> str:
+    """Who is signing in, as pages say: the name as it was typed, or that of whoever was picked."""
+    return sign_in.identifier or users.find(sign_in.user_id or "").username
+
+
+# Each of these is called inside `database.writing()`, with the sign-in held
+
+
+def failed(held: SignIn, method: str, failure: str, reservation: Reservation = Reservation()) -> SignIn:  # noqa: B008 frozen
+    """What was tried is not right: the trail says so, the page is shown again with `failure`."""
+    subject = held.user_id or trail.disguised(held.identifier)
+    after = {"method": method} | ({"held_back": True} if reservation.is_barred else {})
+    trail.record("signin.failed", by=SYSTEM, subject=subject, after=after)
+    if reservation.begins_wait:
+        trail.record("signin.held.back", by=SYSTEM, subject=subject)
+    return transactions.fail(held, failure)
+
+
+def proven(held: SignIn, proof: Proof, known: Browser) -> tuple[SignIn, str]:
+    """Take a proof that is right, of the person who is named; the sign-in as it stands then, and the browser's new
+    token if somebody signed in. `known` is locked.
+
+    A sign-in that is not for this person is for nobody: it asks anew who signs in. Told to nobody but whoever has
+    proven something. A disabled person gets nowhere (SES-07).
+    """
+    user_id = held.user_id
+    if user_id is None or lifecycle.is_disabled(user_id):
+        return failed(held, proof.method, "mismatch"), ""
+    if not held.demand.admits(user_id):
+        return refuse_other(held), ""
+    return go_on(transactions.prove(held, proof), known)
+
+
+def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:
+    """Open or step up the session once nothing is left to prove, and choose what leaves no choice. As `proven`."""
+    user_id = held.user_id
+    if user_id is None or progress.step_of(held, known) not in (Step.SELECT, Step.DONE):
+        return held, ""
+    cookie = ""
+    if held.proofs:
+        guesses.forgive(guesser(held, known))
+        spared = _spared(held, known)
+        session, cookie = people.open_session(known, user_id, (*held.proofs, *spared))
+        held = transactions.signed_in(held, session.id)
+    if held.demand.wants_context() and not held.demand.forced and (only := contexts.only_one(user_id, held.demand)):
+        held = transactions.choose(held, only.organization_id, only.account_id)
+    if progress.step_of(held, known) is Step.DONE:
+        held = transactions.settle(held, "done")
+    return held, cookie
+
+
+def refuse_other(held: SignIn) -> SignIn:
+    """Ask anew who signs in: somebody showed who they are, and the sign-in is not for them."""
+    return transactions.fail(transactions.name(held, "", None), OTHER)
+
+
+def _spared(held: SignIn, known: Browser) -> tuple[Proof, ...]:
+    """That the browser is trusted, where that is why no second factor was asked for."""
+    stood = standing(held, known)
+    if stood.level != ONE_FACTOR or not stood.has_second_factor:
+        return ()
+    device_id = trusted_devices.trusted(known, held.user_id or "")
+    return (Proof("device", clock.now(), factor_id=device_id),) if device_id else ()
+
+
+def _device(held: SignIn, known: Browser | None) -> str:
+    """The browser, where the person has signed in before: others' failures do not lock them out there (LOG-05)."""
+    return known.id if known and people.is_known(known, held.user_id or "") else ""

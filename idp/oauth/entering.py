@@ -1,0 +1,78 @@
+"""Whether what a person proved suffices for a context, asked whenever it is entered or renewed (TOT-07).
+
+What a context takes is `organizations.entry`'s to say; what was proven is a session's or, for a refresh token, the
+authorization's. Here they meet.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from idp.organizations import entry
+from idp.organizations.effective import EffectiveRoles
+from idp.organizations.entry import Entry
+from idp.platform import clock
+from idp.sessions import levels
+from idp.sessions.levels import ONE_FACTOR, TWO_FACTORS
+from idp.sessions.proofs import Proof
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a person proved. `used_at`: when the session was last used, `FOREVER` where none is asked for.
+
+    `is_lasting`: it was agreed to outlive the session, and does not age (`offline_access`).
+    """
+
+    proofs: tuple[Proof, ...]
+    used_at: int = clock.FOREVER
+    is_lasting: bool = False
+
+    @property
+    def latest(self) -> int:
+        """When the person last proved anything."""
+        return max((proof.at for proof in self.proofs), default=0)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What has to be proven yet. `least`: the level; `methods`, `spares`: as of a demand of a sign-in; `max_age`: how
+    old (microseconds) the last proof may be, where it is too old. `detail`: `mfa_required` or `sso_required`.
+    """
+
+    detail: str
+    least: str
+    methods: tuple[str, ...]
+    spares: bool
+    max_age: int | None = None
+
+    @property
+    def can_be_proven(self) -> bool:
+        """Whether a person can do something about it here."""
+        return self.detail != "sso_required"
+
+
+def lacking(user_id: str, held: EffectiveRoles | None, shown: Evidence) -> Lacking | None:
+    """What the person has to prove before they may act in the context in which they hold these roles, if anything."""
+    takes = entry.of(user_id, held)
+    if takes is entry.ANYWHERE:
+        return None
+    least = levels.highest(ONE_FACTOR, *takes.levels)
+    if takes.takes_sso:
+        return Lacking("sso_required", least, takes.methods, takes.trusts_devices)
+    is_old = not shown.is_lasting and _is_old(takes, shown)
+    if not is_old and _reaches(least, takes, shown.proofs):
+        return None
+    return Lacking("mfa_required", least, takes.methods, takes.trusts_devices, takes.longest if is_old else None)
+
+
+def _reaches(least: str, takes: Entry, proofs: Iterable[Proof]) -> bool:
+    methods = {proof.method for proof in proofs}
+    level = levels.reached(methods.intersection(takes.methods))
+    if least == TWO_FACTORS and level == ONE_FACTOR and takes.trusts_devices and "device" in methods:
+        return True
+    return levels.meets(level, least)
+
+
+def _is_old(takes: Entry, shown: Evidence) -> bool:
+    now = clock.now()
+    return now - shown.latest >= takes.longest or (shown.used_at != clock.FOREVER and now - shown.used_at >= takes.idle)
