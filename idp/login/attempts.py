@@ -15,7 +15,7 @@ from idp.platform import clock, correlation
 from idp.sessions import people, trusted_devices
 from idp.sessions.levels import ONE_FACTOR
 from idp.sessions.models import Browser
-from idp.sessions.proofs import Proof
+from idp.sessions.proofs import DEVICE, Proof
 from idp.users import lifecycle, users
 
 OTHER = "other_person"
@@ -89,7 +89,7 @@ def _spared(held: SignIn, known: Browser) -> tuple[Proof, ...]:
     if stood.level != ONE_FACTOR or not stood.has_second_factor:
         return ()
     device_id = trusted_devices.trusted(known, held.user_id or "")
-    return (Proof("device", clock.now(), factor_id=device_id),) if device_id else ()
+    return (Proof(DEVICE, clock.now(), factor_id=device_id),) if device_id else ()
 
 
 def _device(held: SignIn, known: Browser | None) -> str:

@@ -21,9 +21,8 @@ from idp.organizations.models import Membership, MembershipStatus
 from idp.platform import clock, database, identifiers
 from idp.platform.database import Prepared
 from idp.platform.settings import settings
-from idp.sessions import trusted_devices
 from idp.sessions.models import BrowserSession
-from idp.sessions.proofs import Proof
+from idp.sessions.proofs import DEVICE, Proof
 from idp.users.models import User
 
 
@@ -125,7 +124,7 @@ def _record_given(id: str, decision: Decision) -> None:
 def find_live(authorization_id: str) -> LiveAuthorization | None:
     """The authorization, if it stands: not ended, not expired, its person and client enabled, the session (unless it
     is offline) usable, what it was proven with not removed, and, if it is for an organization, the membership
-    uninterrupted since. One statement, and one for each kind of what it was proven with.
+    uninterrupted since. One statement, and another one for passkeys and authenticator apps.
     """
     now, lifetimes = clock.now(), settings().lifetimes
     row = _LIVE.one(
@@ -225,10 +224,10 @@ def _standing(user_id: str, organization_id: str | None) -> str | None:
 
 
 def _was_proven_with_what_is_there(found: LiveAuthorization) -> bool:
-    """Whether no passkey, authenticator app or trusted browser that it rests on has been removed (REF-09)."""
-    ids = {proof.factor_id for proof in found.proofs if proof.factor_id}
-    devices = {id for id in ids if identifiers.is_one("dev", id)}
-    return factors.are_there(ids - devices) and trusted_devices.are_there(devices)
+    """Whether no passkey or authenticator app that it rests on has been removed (REF-09). A trusted browser is only
+    asked about where it counts.
+    """
+    return factors.are_there({proof.factor_id for proof in found.proofs if proof.factor_id and proof.method != DEVICE})
 
 
 def _proofs(stored: str, auth_time: int) -> tuple[Proof, ...]:

@@ -13,7 +13,7 @@ from idp.organizations.entry import Entry
 from idp.platform import clock
 from idp.sessions import levels
 from idp.sessions.levels import ONE_FACTOR, TWO_FACTORS
-from idp.sessions.proofs import Proof
+from idp.sessions.proofs import DEVICE, Proof
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,26 @@ def lacking(user_id: str, held: EffectiveRoles | None, shown: Evidence) -> Lacki
     least = levels.highest(ONE_FACTOR, *takes.levels)
     if takes.takes_sso:
         return Lacking("sso_required", least, takes.methods, takes.trusts_devices)
-    is_old = not shown.is_lasting and _is_old(takes, shown)
-    if not is_old and _reaches(least, takes, shown.proofs):
+    max_age = None if shown.is_lasting else _too_old_for(takes, shown)
+    if max_age is None and _reaches(least, takes, shown.proofs):
         return None
-    return Lacking("mfa_required", least, takes.methods, takes.trusts_devices, takes.longest if is_old else None)
+    return Lacking("mfa_required", least, takes.methods, takes.trusts_devices, max_age)
 
 
 def _reaches(least: str, takes: Entry, proofs: Iterable[Proof]) -> bool:
     methods = {proof.method for proof in proofs}
     level = levels.reached(methods.intersection(takes.methods))
-    if least == TWO_FACTORS and level == ONE_FACTOR and takes.trusts_devices and "device" in methods:
+    if least == TWO_FACTORS and level == ONE_FACTOR and takes.trusts_devices and DEVICE in methods:
         return True
     return levels.meets(level, least)
 
 
-def _is_old(takes: Entry, shown: Evidence) -> bool:
+def _too_old_for(takes: Entry, shown: Evidence) -> int | None:
+    """How old the last proof may be, where it is older; 0 after a pause that was too long, whatever was proven before.
+
+    `None` where it is young enough.
+    """
     now = clock.now()
-    return now - shown.latest >= takes.longest or (shown.used_at != clock.FOREVER and now - shown.used_at >= takes.idle)
+    if shown.used_at != clock.FOREVER and now - shown.used_at > takes.idle:
+        return 0
+    return takes.longest if now - shown.latest > takes.longest else None

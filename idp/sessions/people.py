@@ -20,7 +20,7 @@ from idp.platform.errors import NotFound
 from idp.platform.settings import settings
 from idp.sessions import browsers
 from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof
-from idp.sessions.proofs import Proof
+from idp.sessions.proofs import DEVICE, Proof
 from idp.users import lifecycle
 from idp.users.locks import lock
 from idp.users.models import User, UserDisablement
@@ -209,7 +209,7 @@ def retract(factor_id: str, *, by: Actor) -> None:
     mine = delete(SessionProof).where(SessionProof.factor_id == factor_id).returning(SessionProof.session_id)
     touched = set(database.session().execute(mine, execution_options={"synchronize_session": False}).scalars())
     for one in _found(BrowserSession.id.in_(touched)) if touched else ():
-        if all(proof.method == "device" for proof in one.proofs):
+        if all(proof.method == DEVICE for proof in one.proofs):
             end(one.id, because="factor_removed", by=by)
 
 

@@ -8,6 +8,10 @@ OWN = ""
 """Vouched for by the person's own credential, not by a connection."""
 
 
+DEVICE = "device"
+"""The method of a browser that the person chose to trust."""
+
+
 @dataclass(frozen=True)
 class Proof:
     """`method` is `password`, `totp`, `passkey`, `recovery_code`, `email_code` or `sso`; `at` microseconds UTC.
