@@ -407,7 +407,8 @@ def _lacking(asked: Asked, session: LiveSession, entered: Entered) -> Lacking | 
     if lacking is None:
         return None
     if "none" in asked.request.prompt:
-        raise InteractionRequired("the organization demands more proof", error_detail=lacking.detail)
+        refusal = InteractionRequired if lacking.max_age is None else LoginRequired
+        raise refusal("the organization demands more proof, or a newer one", error_detail=lacking.detail)
     if not lacking.can_be_proven or _was_asked_for(asked, lacking):
         raise AccessDenied("the organization demands more proof", error_detail=lacking.detail)
     return lacking
