@@ -14,7 +14,7 @@ import idp.platform.jobs
 import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, clients, declaration
-from idp.credentials import factors, passwords
+from idp.credentials import authenticator_apps, factors, passwords, recovery_codes
 from idp.login import views as login
 from idp.me import views as me
 from idp.oauth import authorizations
@@ -85,6 +85,8 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_deleting(passwords.forget)
     lifecycle.before_deleting(trusted_devices.forget)
     lifecycle.before_deleting(factors.forget)
+    lifecycle.before_deleting(authenticator_apps.forget)
+    lifecycle.before_deleting(recovery_codes.forget)
     login.init(app)
     oauth.init(app)
     me.init(app)
