@@ -78,6 +78,7 @@ EVENTS: dict[str, str] = {
     "user.factor.added": "A person set up a passkey or an authenticator app.",
     "user.factor.renamed": "A person's passkey or authenticator app was renamed.",
     "user.factor.removed": "A passkey or authenticator app was taken from a person.",
+    "user.factors.reset": "An operator took every factor, recovery code, trusted browser and session from a person.",
     "user.passkey.went.back": "A passkey's counter did not grow: it may have been copied.",
     "user.codes.made": "A person got new recovery codes; the old ones are void.",
     "user.code.used": "A person used a recovery code.",

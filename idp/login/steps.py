@@ -111,7 +111,9 @@ def wants_more(standing: Standing) -> bool:
 
 
 def ways(standing: Standing) -> tuple[str, ...]:
-    """The second factors that would help now, the strongest first; all of them, where one must be given anew."""
+    """The second factors that would help now, the strongest first; where one must be given anew, all that are as
+    strong as what has to be reached, or else can be.
+    """
     return tuple(method for method in WAYS if method in standing.held and _helps(standing, method))
 
 
@@ -124,7 +126,8 @@ def falls_short(standing: Standing) -> bool:
 
 def _helps(standing: Standing, method: str) -> bool:
     if standing.is_stale or (falls_short(standing) and not standing.may_enrol):
-        return True
+        wanted = min(rank(standing.least), rank(standing.reachable))
+        return rank(levels.reached({method, "password"})) >= wanted
     proven = standing.proven | {method}
     adds_to_what_counts = rank(levels.reached(proven & standing.methods)) > rank(standing.counting)
     return adds_to_what_counts or rank(levels.reached(proven)) > rank(standing.level)

@@ -10,8 +10,8 @@ import structlog
 from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
-from idp.login import returning
-from idp.login.views import browser
+from idp.login import returning, stepping_up, transactions
+from idp.login.views import answers, browser
 from idp.platform import access, database
 from idp.platform.errors import Unavailable
 from idp.sessions import people
@@ -38,12 +38,41 @@ def signed_in(
     return access.declare(guarded, browser.SIGNED_IN)
 
 
+def recently_proven(
+    view: Callable[Concatenate[LiveSession, Arguments], ResponseReturnValue],
+) -> Callable[Arguments, ResponseReturnValue]:
+    """As `signed_in`, of somebody who has just proven who they are as strongly as they can; others do so and come back.
+
+    Of a form nothing is kept: its page is shown again (TOT-08).
+    """
+
+    @wraps(view)
+    def guarded(session: LiveSession, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
+        if not stepping_up.is_recent(session):
+            return to_step_up(session)
+        return view(session, *args, **kwargs)
+
+    return signed_in(guarded)
+
+
 def to_sign_in() -> ResponseReturnValue:
     """Send the visitor to sign in and back to this very page; of a form, to the page's address alone."""
-    query = request.query_string.decode("latin-1") if request.method == "GET" else ""
-    back = returning.own_path(f"{request.path}?{query}" if query else request.path)
-    wanted = {"return_to": back} if back and back != returning.HOME else {}
+    back = _this_page()
+    wanted = {"return_to": back} if back != returning.HOME else {}
     return redirect("/login" + (f"?{urlencode(wanted)}" if wanted else ""), 303)
+
+
+def to_step_up(session: LiveSession) -> ResponseReturnValue:
+    """Send whoever is signed in to prove anew who they are, and back as `to_sign_in` does."""
+    with database.writing():
+        begun = transactions.begin(session.browser_id, stepping_up.demand(session), return_to=_this_page())
+        begun = transactions.pick(begun, session.user_id, session.id)
+    return answers.onward(begun)
+
+
+def _this_page() -> str:
+    query = request.query_string.decode("latin-1") if request.method == "GET" else ""
+    return returning.or_home(f"{request.path}?{query}" if query else request.path)
 
 
 def _note_use(session: LiveSession) -> None:

@@ -1,0 +1,148 @@
+"""What people prove themselves with, given and taken: nobody strands themselves, and nothing outlives what it rests on.
+
+Each of these is called inside `database.writing()`, locks the person, and leaves proving who asks to its caller.
+"""
+
+from dataclasses import replace
+
+from idp.audit import trail
+from idp.audit.trail import Actor
+from idp.credentials import authenticator_apps, factors, held, passwords, recovery_codes
+from idp.credentials.held import Held
+from idp.credentials.models import Factor
+from idp.organizations import strictest
+from idp.platform.errors import Conflict, Invalid
+from idp.sessions import levels, people, trusted_devices
+from idp.sessions.levels import ONE_FACTOR
+from idp.users.locks import lock
+
+
+class LastWayIn(Conflict):
+    """Without this the person could not sign in any more (TOT-09)."""
+
+    code = "last_way_in"
+    title = "This is your only way to sign in"
+    remedy = "Add another passkey first, or set a password."
+
+
+class StillDemanded(Conflict):
+    """Without this the person could not enter an organization any more (TOT-09)."""
+
+    code = "factor_demanded"
+    title = "An organization of yours demands what this is needed for"
+    remedy = "Set up something as strong first: another passkey, or where that will do an authenticator app."
+
+
+class WrongCode(Invalid):
+    """The code is not what the new authenticator app shows now."""
+
+    code = "wrong_code"
+    title = "That code is not right"
+    remedy = "Wait for the next code of your app and enter that one."
+
+
+def require_removable(user_id: str, factor_id: str) -> None:
+    """Raise `LastWayIn` or `StillDemanded` where `remove` would; `NotFound` as `credentials.factors.find`."""
+    _require_enough(user_id, _without(held.by(user_id), factors.find(user_id, factor_id).kind))
+
+
+def remove(user_id: str, factor_id: str, *, by: Actor) -> None:
+    """Take a passkey or authenticator app from the person, with the trust in browsers that was given for it.
+
+    What was proven with it does not count any more in any session, and one that rests on nothing else ends. Recovery
+    codes are void with the last factor. Raises as `require_removable`.
+    """
+    lock(user_id)
+    require_removable(user_id, factor_id)
+    _take(user_id, factor_id, by=by)
+    if not factors.of(user_id):
+        recovery_codes.void(user_id, by=by)
+
+
+def set_up_app(user_id: str, bound_to: str, code: str, *, by: Actor) -> Factor:
+    """Let the authenticator app that is being set up be the person's, in place of the one they have, if any.
+
+    The old one is taken as `remove` takes it. Raises `WrongCode`.
+    """
+    lock(user_id)
+    old = next((one.id for one in factors.of(user_id) if one.kind == "totp"), "")
+    made = authenticator_apps.confirm(user_id, bound_to, code, by=by, replaces=old)
+    if made is None:
+        raise WrongCode(field="otp")
+    if old:
+        _forget_what_rests_on(user_id, old, by=by)
+    return made
+
+
+def set_password(user_id: str, hashed: str, *, by: Actor, is_short: bool = False) -> None:
+    """Let `hashed` be the person's password, as `passwords.store`. No browser is trusted any more.
+
+    Sessions go on: whoever is to be signed out is the caller's to say.
+    """
+    lock(user_id)
+    passwords.store(user_id, hashed, by=by, is_short=is_short)
+    trusted_devices.end_all_of(user_id, by=by)
+
+
+def require_password_removable(user_id: str) -> None:
+    """Raise `LastWayIn` or `StillDemanded` where `remove_password` would."""
+    _require_enough(user_id, replace(held.by(user_id), has_password=0))
+
+
+def remove_password(user_id: str, *, by: Actor) -> None:
+    """Let the person sign in without a password. Raises as `require_password_removable`."""
+    lock(user_id)
+    require_password_removable(user_id)
+    passwords.remove(user_id, by=by)
+    trusted_devices.end_all_of(user_id, by=by)
+
+
+def reset(user_id: str, reason: str, *, by: Actor) -> int:
+    """Take every passkey, authenticator app, recovery code, trusted browser and session from somebody who has lost
+    them; how many factors. The password stays. Asks nobody whether they can get in again: that is the caller's to see
+    to (TOT-08).
+    """
+    lock(user_id)
+    mine = factors.of(user_id)
+    for one in mine:
+        _take(user_id, one.id, by=by)
+    recovery_codes.void(user_id, by=by)
+    trusted_devices.end_all_of(user_id, by=by)
+    ended = people.end_all_of(user_id, because="factors_reset", by=by)
+    after = {"reason": reason, "factors": len(mine), "sessions": ended}
+    trail.record("user.factors.reset", by=by, subject=user_id, after=after)
+    return len(mine)
+
+
+def _take(user_id: str, factor_id: str, *, by: Actor) -> None:
+    factors.end(user_id, factor_id, by=by)
+    _forget_what_rests_on(user_id, factor_id, by=by)
+
+
+def _forget_what_rests_on(user_id: str, factor_id: str, *, by: Actor) -> None:
+    people.retract(factor_id, by=by)
+    trusted_devices.end_given_for(user_id, factor_id, by=by)
+
+
+def _without(has: Held, kind: str) -> Held:
+    return replace(has, passkeys=has.passkeys - 1) if kind == "passkey" else replace(has, apps=has.apps - 1)
+
+
+def _require_enough(user_id: str, after: Held) -> None:
+    """What the person would have left lets them sign in, and reach what they can reach now and have to."""
+    if not after.has_password and not after.passkeys:
+        raise LastWayIn
+    before = _reachable(held.by(user_id))
+    for one in strictest.of(user_id):
+        wanted = levels.highest(ONE_FACTOR, *one.entry.levels)
+        if _meets(before, one.entry.methods, wanted) and not _meets(_reachable(after), one.entry.methods, wanted):
+            raise StillDemanded(f"{one.organization} demands what this is needed for")
+
+
+def _reachable(has: Held) -> frozenset[str]:
+    """The methods that last: recovery codes run out."""
+    return has.methods - {"recovery_code"}
+
+
+def _meets(methods: frozenset[str], counting: tuple[str, ...], wanted: str) -> bool:
+    return levels.meets(levels.reached(methods.intersection(counting)), wanted)

@@ -1,0 +1,52 @@
+"""Stepping up within a session: whether somebody proved recently, and strongly, who they are, and what else it takes.
+
+Whoever changes what a person proves themselves with has to have done so (TOT-08).
+"""
+
+from idp.credentials import held
+from idp.login.demands import Demand
+from idp.login.progress import ENROLLING
+from idp.sessions import levels
+from idp.sessions.levels import NOTHING
+from idp.sessions.people import LiveSession
+
+RECENT = ENROLLING
+"""How old (microseconds) a proof may be that still counts as recent."""
+
+
+def highest(user_id: str) -> str:
+    """The highest level that the person can reach with what they have."""
+    return levels.reached(held.methods(user_id))
+
+
+def is_recent(session: LiveSession) -> bool:
+    """Whether the session is of the highest level that its person can reach, by something that was proven recently.
+
+    A password that is given anew makes nothing recent of a passkey that was used hours ago.
+    """
+    level = highest(session.user_id)
+    return _reaches(session, level) and any(
+        _stands_for(proof.method, level) for proof in session.proofs if proof.age() <= RECENT
+    )
+
+
+def demand(session: LiveSession) -> Demand:
+    """What a sign-in has to ask of the person, for `is_recent` to be true after it.
+
+    What is still missing; and everything anew, where the last proof is recent and only the strong one is not.
+    """
+    level = highest(session.user_id)
+    has_recent = any(proof.age() <= RECENT for proof in session.proofs)
+    return Demand(person=session.user_id, max_age=RECENT, least=level, fresh=_reaches(session, level) and has_recent)
+
+
+def _reaches(session: LiveSession, level: str) -> bool:
+    reached = levels.reached({proof.method for proof in session.proofs})
+    return levels.rank(reached) >= levels.rank(level)
+
+
+def _stands_for(method: str, level: str) -> bool:
+    """Whether the method is what makes the level: not the password beside a code, where a code is at hand."""
+    if level in (NOTHING, levels.ONE_FACTOR):
+        return method in levels.METHODS and method != "device"
+    return levels.rank(levels.reached({method, "password"})) >= levels.rank(level)
