@@ -33,6 +33,7 @@ from idp.organizations.models import Placement, Slug
 from idp.platform import clock, identifiers
 from idp.platform.database import Prepared
 from idp.sessions import trusted_devices
+from idp.sessions.levels import Level
 from idp.sessions.proofs import DEVICE, Proof
 
 NONE = "none"
@@ -66,11 +67,13 @@ class WantedContext:
 class Entered:
     """That somebody may act in a context, and with which roles; without `roles` the tokens speak for nothing.
 
-    `head`: the feed position when that was so; `FOREVER` where it hangs on nothing that could be taken away.
+    `head`: the feed position when that was so; `FOREVER` where it hangs on nothing that could be taken away. `level`:
+    what the person's proofs amount to there, once they were judged.
     """
 
     head: int
     roles: EffectiveRoles | None = None
+    level: Level | None = None
 
     @property
     def context(self) -> Context | None:
@@ -215,15 +218,15 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
     and `InsufficientUserAuthentication` where more proof is demanded than was given; the grant stays good.
     """
     entered = _enter_again(authorization, client, named)
-    lacking = entering.lacking(authorization.user_id, entered.roles, _shown(authorization))
-    if lacking is not None:
+    judged = entering.judge(authorization.user_id, entered.roles, _shown(authorization))
+    if (lacking := judged.lacking) is not None:
         raise InsufficientUserAuthentication(
             "the organization demands more proof, or a newer one",
             error_detail=lacking.detail,
             acr_values=lacking.least if lacking.can_be_proven else "",
             max_age="" if lacking.max_age is None else str(lacking.max_age // clock.SECOND),
         )
-    return entered
+    return dataclasses.replace(entered, level=judged.level)
 
 
 def _shown(authorization: LiveAuthorization) -> Evidence:

@@ -12,7 +12,7 @@ from idp.organizations.effective import EffectiveRoles
 from idp.organizations.entry import Entry
 from idp.platform import clock
 from idp.sessions import levels
-from idp.sessions.levels import ONE_FACTOR, TWO_FACTORS
+from idp.sessions.levels import ONE_FACTOR, TWO_FACTORS, Level
 from idp.sessions.proofs import DEVICE, Proof
 
 
@@ -51,26 +51,36 @@ class Lacking:
         return self.detail != "sso_required"
 
 
-def lacking(user_id: str, held: EffectiveRoles | None, shown: Evidence) -> Lacking | None:
-    """What the person has to prove before they may act in the context in which they hold these roles, if anything."""
+@dataclass(frozen=True)
+class Judged:
+    """What was proven, as it counts in a context: the `level` that it reaches there, and what it lacks, if anything."""
+
+    level: Level
+    takes: Entry
+    lacking: Lacking | None = None
+
+
+def judge(user_id: str, held: EffectiveRoles | None, shown: Evidence) -> Judged:
+    """What becomes of what a person proved in the context in which they hold these roles."""
     takes = entry.of(user_id, held)
-    if takes is entry.ANYWHERE:
-        return None
+    level = levels.of(proof for proof in shown.proofs if proof.method in takes.methods)
+    return Judged(level, takes, None if takes is entry.ANYWHERE else _lacking(takes, level, shown))
+
+
+def _lacking(takes: Entry, level: Level, shown: Evidence) -> Lacking | None:
     least = levels.highest(ONE_FACTOR, *takes.levels)
     if takes.takes_sso:
         return Lacking("sso_required", least, takes.methods, takes.trusts_devices)
     max_age = None if shown.is_lasting else _too_old_for(takes, shown)
-    if max_age is None and _reaches(least, takes, shown.proofs):
+    if max_age is None and _reaches(least, takes, level, shown.proofs):
         return None
     return Lacking("mfa_required", least, takes.methods, takes.trusts_devices, max_age)
 
 
-def _reaches(least: str, takes: Entry, proofs: Iterable[Proof]) -> bool:
-    methods = {proof.method for proof in proofs}
-    level = levels.reached(methods.intersection(takes.methods))
-    if least == TWO_FACTORS and level == ONE_FACTOR and takes.trusts_devices and DEVICE in methods:
-        return True
-    return levels.meets(level, least)
+def _reaches(least: str, takes: Entry, level: Level, proofs: Iterable[Proof]) -> bool:
+    if least == TWO_FACTORS and level.acr == ONE_FACTOR and takes.trusts_devices:
+        return any(proof.method == DEVICE for proof in proofs)
+    return levels.meets(level.acr, least)
 
 
 def _too_old_for(takes: Entry, shown: Evidence) -> int | None:

@@ -26,7 +26,7 @@ from idp.oauth.claims import Wishes
 from idp.oauth.claims_request import ClaimsRequest, Wanted
 from idp.oauth.consent import Given, Question, Shown
 from idp.oauth.contexts import Entered, WantedContext
-from idp.oauth.entering import Evidence, Lacking
+from idp.oauth.entering import Evidence, Judged, Lacking
 from idp.oauth.errors import (
     AccessDenied,
     ConsentRequired,
@@ -172,6 +172,11 @@ class Asked:
         """The levels of which one must be met."""
         return self.request.claims.essential_acr
 
+    @property
+    def least_acr(self) -> str:
+        """The weakest of these levels; empty where none of them means anything."""
+        return min((level for level in self.essential_acr if level in LEVELS), key=levels.rank, default="")
+
     def _wished_acr(self) -> tuple[str, ...]:
         wished = (*self.request.acr_values, *self.request.claims.wished_acr)
         return wished or self.client.texts("default_acr_values")
@@ -264,7 +269,7 @@ def demand(asked: Asked, situation: Situation, *, targets: tuple[str, ...]) -> D
         fresh="login" in asked.request.prompt,
         max_age=asked.max_age,
         acr=asked.acr,
-        least=min((level for level in asked.essential_acr if level in LEVELS), key=levels.rank, default=""),
+        least=asked.least_acr,
         login_hint=asked.request.login_hint,
         person=present.user_id if present else asked.person,
         organizations=_hosts(asked),
@@ -272,12 +277,12 @@ def demand(asked: Asked, situation: Situation, *, targets: tuple[str, ...]) -> D
     )
 
 
-def _to_enter(asked: Asked, lacking: Lacking, session: LiveSession, targets: tuple[str, ...]) -> Demand:
+def _to_enter(asked: Asked, lacking: Lacking, session: LiveSession, targets: tuple[str, ...] = ()) -> Demand:
     """What lacks for the context, of the person who is signed in."""
     return Demand(
         max_age=lacking.max_age,
         acr=asked.acr,
-        least=lacking.least,
+        least=levels.highest(lacking.least, asked.least_acr),
         methods=lacking.methods,
         spares=lacking.spares and not levels.meets(asked.acr, TWO_FACTORS),
         person=session.user_id,
@@ -402,26 +407,44 @@ def _hint_of_context(asked: Asked) -> Context | None:
 
 
 def _lacking(asked: Asked, session: LiveSession, entered: Entered) -> Lacking | None:
-    """What the context takes, if more than was proven. Raises what is sent back where nothing could be proven now."""
-    lacking = entering.lacking(session.user_id, entered.roles, Evidence(session.proofs, session.last_seen_at))
+    """What the context takes, or the client wishes for there, if more than was proven.
+
+    Raises what is sent back where nothing could be proven now.
+    """
+    judged = entering.judge(session.user_id, entered.roles, Evidence(session.proofs, session.last_seen_at))
+    lacking = judged.lacking
     if lacking is None:
-        return None
+        return _wished(asked, judged, session)
     if "none" in asked.request.prompt:
         refusal = InteractionRequired if lacking.max_age is None else LoginRequired
         raise refusal("the organization demands more proof, or a newer one", error_detail=lacking.detail)
-    if not lacking.can_be_proven or _was_asked_for(asked, lacking):
+    if not lacking.can_be_proven or _was_asked_for(asked, _to_enter(asked, lacking, session)):
         raise AccessDenied("the organization demands more proof", error_detail=lacking.detail)
     return lacking
 
 
-def _was_asked_for(asked: Asked, lacking: Lacking) -> bool:
+def _wished(asked: Asked, judged: Judged, session: LiveSession) -> Lacking | None:
+    """What is missing of the level that is aimed at, where it was reached by what does not count in the context.
+
+    Raises `InteractionRequired` where nobody may be asked, and `UnmetAuthenticationRequirements`.
+    """
+    if levels.meets(judged.level.acr, asked.acr) or not levels.meets(levels.of(session.proofs).acr, asked.acr):
+        return None
+    lacking = Lacking("mfa_required", levels.NOTHING, judged.takes.methods, spares=False)
+    if "none" in asked.request.prompt:
+        raise InteractionRequired("what was proven does not count there", error_detail=lacking.detail)
+    if not _was_asked_for(asked, _to_enter(asked, lacking, session)):
+        return lacking
+    _require_essential(asked, judged.level)
+    return None
+
+
+def _was_asked_for(asked: Asked, wanted: Demand) -> bool:
     """Whether the person was just asked for exactly this, to no avail: they are not asked in a circle."""
     done = asked.sign_in.demand if asked.sign_in else None
-    return done is not None and (done.least, done.methods, done.max_age) == (
-        lacking.least,
-        lacking.methods,
-        lacking.max_age,
-    )
+    if done is None or wanted.max_age not in (None, done.max_age):
+        return False
+    return (done.acr, done.least, done.methods) == (wanted.acr, wanted.least, wanted.methods)
 
 
 # What is agreed

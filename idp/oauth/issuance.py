@@ -24,6 +24,7 @@ from idp.oauth.contexts import Entered
 from idp.organizations.effective import EffectiveRoles, Holder, held_permissions, now, permissions_in
 from idp.platform import clock
 from idp.platform.settings import settings
+from idp.sessions.levels import Level
 from idp.users.claims import Json
 
 LONGEST: Final = 3_500
@@ -118,15 +119,16 @@ def _whose(issuance: Issuance) -> dict[str, Json]:
         "sub": authorization.subject,
         "jti": f"{authorization.id}.{number}",
         "sid": authorization.session_id,
-        **_how(authorization),
+        **_how(authorization, issuance.entered),
     }
 
 
-def _how(authorization: LiveAuthorization) -> dict[str, Json]:
-    """How the person signed in (RFC 9068 §2.2.1): what happened, never what was asked for (JWT-12)."""
+def _how(authorization: LiveAuthorization, entered: Entered) -> dict[str, Json]:
+    """How the person signed in (RFC 9068 §2.2.1): what happened and counts there, never what was asked for (JWT-12)."""
+    level = entered.level or Level(authorization.acr, authorization.amr)
     said: dict[str, Json] = {"auth_time": _seconds(authorization.auth_time)}
-    if authorization.acr:
-        said |= {"acr": authorization.acr, "amr": list(authorization.amr)}
+    if level.acr:
+        said |= {"acr": level.acr, "amr": list(level.amr)}
     return said
 
 
@@ -169,7 +171,7 @@ def id_claims(
         "iat": _seconds(now),
         "exp": _seconds(now + settings().lifetimes.id),
         "sid": authorization.session_id,
-        **_how(authorization),
+        **_how(authorization, issuance.entered),
     }
     return said | {"nonce": issuance.nonce} if issuance.nonce else said
 

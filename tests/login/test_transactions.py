@@ -48,22 +48,37 @@ def test_a_sign_in_is_found_by_the_browser_that_began_it_alone(app: Flask) -> No
 
 def test_everything_that_happens_to_it_is_kept(app: Flask) -> None:
     _, token = new_browser()
-    demand = Demand(True, 5, "aal2", "olivia", "", "any", ("org_1",), True, "context", ("https://shop.example.com",))
+    demand = Demand(
+        fresh=True,
+        max_age=5,
+        acr="phr",
+        least="aal2",
+        methods=("password", "passkey"),
+        spares=True,
+        login_hint="olivia",
+        person="usr_1",
+        context="any",
+        organizations=("org_1",),
+        forced=True,
+        told_as="context",
+        targets=("https://shop.example.com",),
+    )
     begun = begin(token, demand)
     proof = Proof("password", 17)
     with database.writing():
         held = transactions.hold(at_once(token), begun.id)
         held = transactions.fail(transactions.name(held, "olivia", "usr_1"), "mismatch")
         assert held.failure == "mismatch"
-        held = transactions.prove(held, proof)
+        held = transactions.decline(transactions.prove(held, proof))
         held = transactions.choose(held, "org_1", "acct_1")
     found = transactions.find(at(token), begun.id)
     assert found == held
     assert (found.demand, found.identifier, found.user_id, found.proofs) == (demand, "olivia", "usr_1", (proof,))
     assert (found.failure, found.organization_id, found.account_id) == ("", "org_1", "acct_1")
+    assert found.has_declined
     with database.writing():
         again = transactions.name(transactions.hold(at_once(token), begun.id), "bob", None)
-    assert (again.user_id, again.proofs, again.session_id) == (None, (), None)
+    assert (again.user_id, again.proofs, again.session_id, again.has_declined) == (None, (), None, False)
 
 
 def at_once(token: str) -> Browser:

@@ -3,7 +3,7 @@
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idp.app import start
 from idp.clients import clients
@@ -20,6 +20,7 @@ from tests.actors import GOOD, Page, transaction_in
 from tests.login.conftest import made
 from tests.oauth import minting
 from tests.oauth.actors import Browser, RelyingParty, answer_in, relying_party
+from tests.proving import prove
 from tests.traces import OPERATOR
 
 ORGANIZATION, ACCOUNT, ANY = (ClientContext(kind) for kind in ("organization", "account", "any"))
@@ -285,7 +286,9 @@ def test_an_organization_that_demands_a_second_factor_is_not_entered_without(wor
     with database.writing():
         policies.change("org_northwind", PolicySettings(mfa="required"), by=OPERATOR)
     assert refused(browser.get(shop.authorize_url(prompt="none"))) == ("interaction_required", "mfa_required")
-    assert refused(browser.get(shop.authorize_url())) == ("access_denied", "mfa_required")
+    page = browser.get(shop.authorize_url())
+    assert (page.path, database.session().scalar(select(func.count(Authorization.id)))) == ("/login/enrol", 0)
+    assert decided(prove(browser, page, "totp")) == ("org_northwind", None)
 
 
 def test_consent_is_of_one_organization(world: Flask, browser: Browser) -> None:

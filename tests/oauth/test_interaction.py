@@ -25,6 +25,7 @@ from tests.actors import GOOD, Page, transaction_in
 from tests.login.conftest import made
 from tests.oauth import minting
 from tests.oauth.actors import CALLBACK, Browser, RelyingParty, answer_in, claims_of, relying_party
+from tests.proving import decline, prove
 from tests.traces import OPERATOR, entries
 
 
@@ -193,22 +194,69 @@ def test_levels_that_are_reached_or_mean_nothing_stand_in_nobodys_way(
     assert code_is_for(browser.get(shop.authorize_url(prompt="none", acr_values=acr))) == olivia
 
 
-def test_a_level_that_is_wished_for_and_cannot_be_reached_is_gone_without(
+def test_a_level_that_is_wished_for_is_gone_without_where_somebody_does_not_want_to_set_anything_up(
     browser: Browser, shop: RelyingParty, olivia: str
 ) -> None:
     page = browser.sign_in("olivia", path=shop.authorize_url(acr_values="phr"))
-    assert claims_of(shop.redeem(page)["id_token"])["acr"] == "aal1"
+    assert page.path == "/login/enrol"
+    claims = claims_of(shop.redeem(decline(browser, page))["id_token"])
+    assert (claims["acr"], claims["amr"]) == ("aal1", ["pwd"])
+
+
+@pytest.mark.rule("JWT-12")
+@pytest.mark.parametrize(
+    ("wished", "proven", "told"),
+    [
+        ("aal2", ("totp",), ("aal2", ["pwd", "otp", "mfa"])),
+        ("phr aal2", ("passkey",), ("phr", ["pwd", "hwk", "user", "mfa"])),
+        ("aal1 phr", (), ("aal1", ["pwd"])),
+        ("gold", (), ("aal1", ["pwd"])),
+    ],
+)
+def test_what_is_told_is_what_was_proven_whatever_was_wished_for(
+    browser: Browser, shop: RelyingParty, olivia: str, wished: str, proven: tuple[str, ...], told: tuple[str, list[str]]
+) -> None:
+    page = browser.sign_in("olivia", path=shop.authorize_url(acr_values=wished))
+    if proven:
+        assert page.path == "/login/enrol"
+        page = prove(browser, page, *proven)
+    claims = claims_of(shop.redeem(page)["id_token"])
+    assert (claims["acr"], claims["amr"]) == told
+
+
+def essential(*values: str) -> str:
+    """The `claims` of a request that takes one of these levels."""
+    return json.dumps({"id_token": {"acr": {"essential": True, "values": values}}})
 
 
 @pytest.mark.parametrize("prompt", [None, "login"])
-def test_an_essential_level_that_is_not_reached_is_a_failure(
+def test_an_essential_level_that_can_never_be_reached_is_a_failure(
     browser: Browser, shop: RelyingParty, olivia: str, prompt: str | None
 ) -> None:
-    wanted = {"id_token": {"acr": {"essential": True, "values": ["phr", "aal2"]}}}
-    url = shop.authorize_url(claims=json.dumps(wanted), prompt=prompt)
+    url = shop.authorize_url(claims=essential("gold", "platinum"), prompt=prompt)
     assert refused(browser.sign_in("olivia", path=url)) == "unmet_authentication_requirements"
-    met = {"id_token": {"acr": {"essential": True, "values": ["phr", "aal1"]}}}
-    assert code_is_for(browser.get(shop.authorize_url(claims=json.dumps(met)))) == olivia
+    assert refused(browser.get(shop.authorize_url(claims=essential("gold"), prompt="none"))) == (
+        "unmet_authentication_requirements"
+    )
+
+
+@pytest.mark.parametrize("prompt", [None, "login"])
+def test_an_essential_level_is_reached_or_nothing_comes_of_it(
+    browser: Browser, shop: RelyingParty, olivia: str, prompt: str | None
+) -> None:
+    page = browser.sign_in("olivia", path=shop.authorize_url(claims=essential("phr", "aal2"), prompt=prompt))
+    assert (page.path, count(Authorization)) == ("/login/enrol", 0)
+    page = decline(browser, page)
+    assert (page.path, count(Authorization)) == ("/login/enrol", 0)
+    assert claims_of(shop.redeem(prove(browser, page, "totp"))["id_token"])["acr"] == "aal2"
+
+
+def test_of_several_essential_levels_one_is_enough(browser: Browser, shop: RelyingParty, olivia: str) -> None:
+    page = browser.sign_in("olivia", path=shop.authorize_url(claims=essential("phr", "aal1")))
+    assert page.path == "/login/enrol"
+    assert code_is_for(decline(browser, page)) == olivia
+    browser.sign_in("olivia", path=shop.authorize_url(claims=essential("aal1"), prompt="login"))
+    assert code_is_for(browser.get(shop.authorize_url(claims=essential("gold", "aal1"), prompt="none"))) == olivia
 
 
 # Fresh proofs

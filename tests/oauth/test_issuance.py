@@ -28,6 +28,7 @@ from idp.organizations.organizations import OrganizationSettings
 from idp.organizations.roles import Permitted
 from idp.platform import clock, database
 from idp.platform.settings import settings
+from idp.sessions.proofs import Proof
 from idp.users import users
 from idp.users.users import UserSettings
 from tests.oauth.actors import claims_of
@@ -326,7 +327,7 @@ def test_an_id_token_says_no_more_of_signing_in_than_what_happened(issuer: str) 
     assert (said["acr"], said["amr"]) == ("aal1", ["pwd"])
     assert said["auth_time"] == authorization.auth_time // clock.SECOND
     assert "nonce" not in said
-    unknown = authorized(client, acr="", amr=())
+    unknown = authorized(client, proofs=(Proof("device", clock.now(), factor_id="dev_gone"),))
     assert not id_token(issuance_for(client, unknown)).keys() & {"acr", "amr"}
 
 
@@ -397,7 +398,10 @@ def _everything_held(context: Context) -> None:
 def test_a_token_is_never_too_long(issuer: str, caplog: pytest.LogCaptureFixture, context: Context) -> None:
     api(PAYMENTS, "payments", permissions={f"permission.{number:050}": ("developer",) for number in range(100)})
     client = shop(first_party=True, resources=[PAYMENTS], id_token_signed_response_alg="ES256")
-    authorization = authorized(client, DAN.id, context, scope="openid payments", resources=(PAYMENTS,))
+    proofs = (Proof("password", clock.now()), Proof("totp", clock.now()))
+    authorization = authorized(
+        client, DAN.id, context, scope="openid payments", resources=(PAYMENTS,), proofs=proofs, acr="aal2"
+    )
     with caplog.at_level(logging.WARNING, issuance.__name__):
         answer = issuance.issue(issuance_for(client, authorization))
     said = claims_of(str(answer["access_token"]))
