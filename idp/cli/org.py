@@ -160,9 +160,17 @@ def _policy(organization_id: str, given: Sequence[str]) -> PolicySettings:
 
 def _parsed(name: str, value: str, before: object) -> str | int | tuple[str, ...]:
     """`value` in the shape that the policy has `before`."""
+    if isinstance(before, bool):
+        return _flag(name, value)
     if isinstance(before, tuple):
         return tuple(filter(None, value.split(",")))
     return _seconds(name, value) if isinstance(before, int) else value
+
+
+def _flag(name: str, value: str) -> bool:
+    if value not in ("true", "false"):
+        raise Invalid(f"{name} takes true or false", field=name)
+    return value == "true"
 
 
 def _seconds(name: str, value: str) -> int:

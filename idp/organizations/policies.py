@@ -48,6 +48,7 @@ class PolicySettings:
             raise Invalid("At least one way to sign in must be allowed.", field="methods")
         _between("session_idle", self.session_idle, 60, 28_800)
         _between("session_max", self.session_max, self.session_idle, 86_400)
+        _flag("trusted_devices", self.trusted_devices)
         _between("cooling_off", self.cooling_off, 0, MAX_COOLING_OFF)
 
 
@@ -94,6 +95,11 @@ _STORED: Prepared[str] = Prepared(
 def _one_of(field: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise Invalid(f"{field} must be one of {', '.join(known)}.", field=field)
+
+
+def _flag(field: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise Invalid(f"{field} must be true or false.", field=field)
 
 
 def _between(field: str, value: int, least: int, most: int) -> None:

@@ -55,12 +55,14 @@ READ: dict[str, list[tuple[int, str, str]]] = {
     HEAD + "organizations:\n- {slug: a, state: gone}": [
         (3, "organizations[0].state", "expected one of present, absent")
     ],
-    HEAD + "organizations:\n- slug: a\n  policies:\n    mfa: optional\n    session_idle: long\n    colour: red": [
+    HEAD + "organizations:\n- slug: a\n  policies:\n    trusted_devices: 1\n    session_idle: long\n    colour: red": [
+        (5, "organizations[0].policies.trusted_devices", "expected true or false"),
         (6, "organizations[0].policies.session_idle", "expected a whole number"),
         (
             7,
             "organizations[0].policies.colour",
-            "unknown here; expected one of cooling_off, guests, methods, mfa, privileged, session_idle, session_max",
+            "unknown here; expected one of cooling_off, guests, methods, mfa, privileged, session_idle, session_max, "
+            "trusted_devices",
         ),
     ],
     HEAD + "organizations:\n- {slug: a, teams: [{key: t, members: [bob, bob]}]}": [

@@ -25,7 +25,7 @@ organizations:
 - slug: northwind
   name: Northwind
   owner: olivia
-  policies: {mfa: required, methods: [password, passkey], cooling_off: 3600}
+  policies: {mfa: required, methods: [password, passkey], trusted_devices: false, cooling_off: 3600}
   accounts:
   - {key: eu-shop, name: EU shop, country: DE, livemode: true}
   - {key: box, name: Box, country: DE, livemode: false, status: suspended}

@@ -46,7 +46,11 @@ def test_an_organization_is_renamed_and_found_by_its_former_slug(idp: Idp, north
     policy = ("--policy", "methods=passkey,sso", "--policy", "session_idle=600")
     shown = idp("org", "update", "northwind", *policy).json["policies"]
     assert (shown["methods"], shown["session_idle"], shown["mfa"]) == (["passkey", "sso"], 600, "required")
-    for wrong in ("mfa=perhaps", "session_idle=long", "colour=blue", "mfa"):
+    assert shown["trusted_devices"] is True
+    for said in (False, True):
+        policy = ("--policy", f"trusted_devices={str(said).lower()}")
+        assert idp("org", "update", "northwind", *policy).json["policies"]["trusted_devices"] is said
+    for wrong in ("mfa=perhaps", "session_idle=long", "trusted_devices=1", "colour=blue", "mfa"):
         idp("org", "update", "northwind", "--policy", wrong, status=1)
 
 

@@ -15,7 +15,7 @@ def test_who_says_nothing_has_the_defaults(acme: Flask) -> None:
 
 
 def test_a_policy_is_what_was_said_last(acme: Flask) -> None:
-    wanted = PolicySettings("required", "phr", "sso_only", ("passkey", "sso"), 600, 3_600, 48 * 3_600)
+    wanted = PolicySettings("required", "phr", "sso_only", ("passkey", "sso"), 600, 3_600, False, 48 * 3_600)
     assert act(policies.change, ACME, wanted, by=ADAM)
     assert not act(policies.change, ACME, wanted, by=ADAM)
     assert policies.of(ACME) == wanted
@@ -46,6 +46,8 @@ def test_nobody_else_changes_the_policy(acme: Flask) -> None:
         {"session_idle": 28_801},
         {"session_max": 28_799},
         {"session_max": 86_401},
+        {"trusted_devices": 1},
+        {"trusted_devices": "no"},
         {"cooling_off": -1},
         {"cooling_off": 48 * 3_600 + 1},
         {"cooling_off": True},

@@ -67,6 +67,8 @@ def _policies(fields: Fields) -> WantedPolicies | None:
 def _policy(fields: Fields, name: str) -> str | int | tuple[str, ...] | None:
     """A setting of the type that its default has."""
     default = getattr(_DEFAULTS, name)
+    if isinstance(default, bool):
+        return fields.flag(name)
     if isinstance(default, int):
         return fields.whole(name)
     if isinstance(default, tuple):
