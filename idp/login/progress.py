@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from idp.credentials import held, passwords
-from idp.login import steps
+from idp.credentials import held
+from idp.login import new_passwords, steps
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
 from idp.platform import clock
@@ -46,8 +46,12 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
         held=held.methods(sign_in.user_id),
         is_trusted=bool(trusted_devices.trusted(browser, sign_in.user_id)),
         may_enrol=clock.now() - latest <= ENROLLING,
-        must_renew="password" in begun.proven and passwords.must_renew(sign_in.user_id),
+        must_renew=_gave_password(sign_in) and new_passwords.must_renew(sign_in.user_id),
     )
+
+
+def _gave_password(sign_in: SignIn) -> bool:
+    return any(proof.method == "password" for proof in sign_in.proofs)
 
 
 def proofs(sign_in: SignIn, browser: Browser | None) -> tuple[Proof, ...]:

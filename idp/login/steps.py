@@ -99,7 +99,7 @@ def wants_more(standing: Standing) -> bool:
     """Whether the person is asked for more of what they have: for their own sake, or to reach what is wanted.
 
     Whoever has set a second factor up is asked for it at every sign-in, wherever it leads, but in a browser that they
-    trust. Nothing is set up but by somebody who has just proven something (TOT-08).
+    trust. Nothing is set up or renewed but by somebody who has just proven something (TOT-08).
     """
     own = TWO_FACTORS if standing.has_second_factor and not standing.is_trusted else NOTHING
     if rank(standing.level) < rank(own):
@@ -107,7 +107,7 @@ def wants_more(standing: Standing) -> bool:
     wanted = levels.highest(standing.aim, standing.least)
     if not _is_reached(standing, wanted) and rank(standing.counting) < rank(standing.reachable):
         return True
-    return falls_short(standing) and not standing.may_enrol
+    return _changes_something(standing) and not standing.may_enrol
 
 
 def ways(standing: Standing) -> tuple[str, ...]:
@@ -124,8 +124,13 @@ def falls_short(standing: Standing) -> bool:
     return not _is_reached(standing, standing.aim) and not standing.has_declined
 
 
+def _changes_something(standing: Standing) -> bool:
+    """Whether what the person proves themselves with is about to change: by somebody who has just proven something."""
+    return standing.must_renew or falls_short(standing)
+
+
 def _helps(standing: Standing, method: str) -> bool:
-    if standing.is_stale or (falls_short(standing) and not standing.may_enrol):
+    if standing.is_stale or (_changes_something(standing) and not standing.may_enrol):
         wanted = min(rank(standing.least), rank(standing.reachable))
         return rank(levels.reached({method, "password"})) >= wanted
     proven = standing.proven | {method}

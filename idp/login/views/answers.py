@@ -12,7 +12,9 @@ from idp.login import progress
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import branding, browser
-from idp.platform import lane, pages, security_headers
+from idp.platform import i18n, lane, pages, security_headers
+from idp.platform.errors import Refusal
+from idp.platform.i18n import gettext as _
 
 PATHS = {
     Step.IDENTIFY: "/login",
@@ -61,3 +63,12 @@ def way_back(sign_in: SignIn) -> str:
         return sign_in.return_to
     joined = "&" if "?" in sign_in.return_to else "?"
     return f"{sign_in.return_to}{joined}{urlencode({told_as: chosen})}"
+
+
+def in_words(refusal: Refusal) -> str:
+    """Why something that was typed will not do: in English the particulars; other languages have the words of its
+    class, and what to do.
+    """
+    if i18n.locale() == "en":
+        return f"{refusal.message[:1].upper()}{refusal.message[1:]}."
+    return f"{_('%(words)s.', words=_(refusal.title))} {_(refusal.remedy)}"

@@ -7,10 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from idp.login import setting_up
 from idp.login.views import answers, browser
-from idp.platform import database, i18n
+from idp.platform import database
 from idp.platform.access import public
 from idp.platform.errors import Invalid, Refusal
-from idp.platform.i18n import gettext as _
 from idp.users import first_run
 from idp.users.addresses import AddressTaken
 from idp.users.users import UsernameTaken
@@ -56,7 +55,7 @@ def _page(token: str, refusal: Refusal | None = None) -> Response:
         username=request.form.get("username", ""),
         email=request.form.get("email", ""),
         field=_field(refusal) if refusal else "",
-        problem=_told(refusal) if refusal else "",
+        problem=answers.in_words(refusal) if refusal else "",
     )
 
 
@@ -65,10 +64,3 @@ def _field(refusal: Refusal) -> str:
     if isinstance(refusal, Invalid) and refusal.field in ("username", "email", "password"):
         return refusal.field
     return "email" if isinstance(refusal, AddressTaken) else "username"
-
-
-def _told(refusal: Refusal) -> str:
-    """In English the particulars; other languages have the words of its class, and what to do."""
-    if i18n.locale() == "en":
-        return f"{refusal.message[:1].upper()}{refusal.message[1:]}."
-    return f"{_('%(words)s.', words=_(refusal.title))} {_(refusal.remedy)}"

@@ -1,0 +1,74 @@
+"""`/login/renew`: a longer password, from somebody whose short one will not do any more (PWD-01)."""
+
+from flask import Flask, Response, request
+from flask.typing import ResponseReturnValue
+
+from idp.audit.trail import Actor
+from idp.credentials import passwords
+from idp.credentials.hashing import TooBusy
+from idp.login import attempts, factors, new_passwords, progress, transactions
+from idp.login.steps import Step
+from idp.login.transactions import SignIn
+from idp.login.views import answers, browser
+from idp.platform import database
+from idp.platform.access import public
+from idp.platform.errors import Invalid, Refusal
+from idp.users import lifecycle
+
+
+def init(app: Flask) -> None:
+    """Serve this page in `app`."""
+    app.add_url_rule("/login/renew", "renew", show, methods=["GET"])
+    app.add_url_rule("/login/renew", "renew_given", change, methods=["POST"])
+
+
+@public
+def show() -> ResponseReturnValue:
+    """The page."""
+    sign_in = transactions.find(browser.current(), browser.transaction())
+    return _page(sign_in) if _is_asked(sign_in) else answers.onward(sign_in)
+
+
+@public
+def change() -> ResponseReturnValue:
+    """A new password was given: checked and hashed, then stored if it is still asked for."""
+    sign_in = transactions.find(browser.current(), browser.transaction())
+    user_id = sign_in.user_id
+    if user_id is None or not _is_asked(sign_in):
+        return answers.onward(sign_in)
+    try:
+        hashed = passwords.hash(request.form.get("password", ""), new_passwords.about(user_id))
+    except (Invalid, TooBusy) as refusal:
+        return _page(sign_in, refusal)
+    with database.writing():
+        settled, cookie = _stored(user_id, hashed)
+    if cookie:
+        browser.carry(browser.known_or_new(), cookie)
+    return answers.onward(settled)
+
+
+def _stored(user_id: str, hashed: str) -> tuple[SignIn, str]:
+    held = transactions.hold(browser.current(), browser.transaction())
+    if held.user_id != user_id or not _is_asked(held) or lifecycle.is_disabled(user_id):
+        return held, ""
+    factors.set_password(user_id, hashed, by=Actor("user", user_id))
+    return attempts.go_on(held, browser.locked())
+
+
+def _is_asked(sign_in: SignIn) -> bool:
+    return sign_in.outcome is None and progress.step_of(sign_in, browser.current()) is Step.RENEW
+
+
+def _page(sign_in: SignIn, refusal: Refusal | None = None) -> Response:
+    page = answers.page(
+        "login/renew.html",
+        sign_in,
+        refusal.status if refusal else 200,
+        shown_as=attempts.shown_as(sign_in),
+        shortest=passwords.SHORTEST,
+        problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
+        is_busy=isinstance(refusal, TooBusy),
+    )
+    if isinstance(refusal, TooBusy):
+        page.headers["Retry-After"] = str(refusal.retry_after)
+    return page
