@@ -122,6 +122,16 @@ def reserve(who: Guesser) -> Reservation:
     return Reservation(counted, begins_wait, is_barred=len(counted) < len(asked))
 
 
+def count_unguessable(source: str) -> None:
+    """Count the failure of a proof that nobody can guess, under its source alone. Inside `database.writing()`.
+
+    Such a proof is looked at before it is counted, so that nobody's failures hold anybody's back (LOG-05). Raises
+    `TooMany` once the source has used its allowance up, and then counts nothing.
+    """
+    if settings().rate_limits == "on":
+        _count(_of_source(_network(source)), clock.now())
+
+
 def succeeded(reservation: Reservation) -> None:
     """Take back the count of an attempt that was right; earlier failures stay. Inside `database.writing()`."""
     for limit, waits_until in reservation.counted:
@@ -156,11 +166,15 @@ def _limits(who: Guesser) -> tuple[Limit, ...]:
         return (Limit(_key("device", who.person, who.device), FREE_IN_A_ROW),)
     network = _network(who.source)
     return (
-        Limit(_key("source", network), 0),
+        _of_source(network),
         Limit(_key("name", who.name), FREE_FOR_A_PERSON),
         Limit(_key("name and source", who.name, network), FREE_IN_A_ROW),
         Limit(_key("person", who.person or who.name), FREE_FOR_A_PERSON, is_told=False),
     )
+
+
+def _of_source(network: str) -> Limit:
+    return Limit(_key("source", network), 0)
 
 
 def _key(*parts: str) -> bytes:

@@ -451,7 +451,7 @@ def test_what_is_typed_is_shown_as_text(browser: Browser, olivia: str) -> None:
 def test_password_managers_and_people_who_paste_are_welcome(browser: Browser, olivia: str) -> None:
     page = browser.send(browser.get("/login"), "username", username="olivia")
     inputs = {one["name"]: one for one in page.form("password").inputs}
-    assert inputs["password"]["autocomplete"] == "current-password"
+    assert inputs["password"]["autocomplete"] == "current-password webauthn"
     assert inputs["username"] | {"autocomplete": "username", "value": "olivia"} == inputs["username"]
     assert "maxlength" not in inputs["password"]
     assert "onpaste" not in page.text

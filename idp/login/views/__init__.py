@@ -3,12 +3,26 @@
 from flask import Flask
 
 from idp.login.transactions import Settled
-from idp.login.views import answers, branding, browser, identifier, password, select, setup, signing_out, start
+from idp.login.views import (
+    answers,
+    branding,
+    browser,
+    enrol,
+    identifier,
+    passkey,
+    password,
+    renew,
+    select,
+    setup,
+    signing_out,
+    start,
+    verify,
+)
 
 
 def init(app: Flask) -> None:
     """Serve the pages in `app`, and see to it that no form counts that we did not show."""
     browser.init(app)
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
-    for page in (start, branding, setup, identifier, password, select, signing_out):
+    for page in (start, branding, setup, identifier, password, passkey, verify, renew, enrol, select, signing_out):
         page.init(app)

@@ -54,6 +54,7 @@ def show() -> ResponseReturnValue:
         typed=sign_in.identifier or sign_in.demand.login_hint,
         is_missing=sign_in.failure == MISSING,
         is_other=sign_in.failure == attempts.OTHER,
+        failure=sign_in.failure,
     )
 
 
