@@ -247,6 +247,12 @@ def stored(user_id: str) -> str:
     return "" if current is None else current.hash
 
 
+def set_at(user_id: str) -> int | None:
+    """When the person's password was set; `None` without one."""
+    current = database.session().get(Password, user_id)
+    return None if current is None else current.set_at
+
+
 def forget(user: User, by: Actor) -> None:
     """A step of `lifecycle.before_deleting`: a deleted person leaves no password."""
     remove(user.id, by=by)

@@ -27,6 +27,12 @@ def guesser(held: SignIn, known: Browser | None) -> Guesser:
     return Guesser(name, correlation.current().address, held.user_id or "", _device(held, known))
 
 
+def guesser_again(user_id: str, known: Browser) -> Guesser:
+    """The same of somebody who is signed in in the browser `known`, and proves something again."""
+    name = identifiers.key(users.find(user_id).username)
+    return Guesser(name, correlation.current().address, user_id, known.id if people.is_known(known, user_id) else "")
+
+
 def shown_as(sign_in: SignIn) -> str:
     """Who is signing in, as pages say: the name as it was typed, or that of whoever was picked."""
     return sign_in.identifier or users.find(sign_in.user_id or "").username
@@ -37,12 +43,13 @@ def shown_as(sign_in: SignIn) -> str:
 
 def failed(held: SignIn, method: str, failure: str, reservation: Reservation = Reservation()) -> SignIn:  # noqa: B008 frozen
     """What was tried is not right: the trail says so, the page is shown again with `failure`."""
-    subject = held.user_id or trail.disguised(held.identifier)
-    after = {"method": method} | ({"held_back": True} if reservation.is_barred else {})
-    trail.record("signin.failed", by=SYSTEM, subject=subject, after=after)
-    if reservation.begins_wait:
-        trail.record("signin.held.back", by=SYSTEM, subject=subject)
+    _tell_failed(held.user_id or trail.disguised(held.identifier), method, reservation)
     return transactions.fail(held, failure)
+
+
+def failed_again(user_id: str, method: str, reservation: Reservation) -> None:
+    """What somebody tried who is signed in is not right."""
+    _tell_failed(user_id, method, reservation)
 
 
 def proven(held: SignIn, proof: Proof, known: Browser) -> tuple[SignIn, str]:
@@ -81,6 +88,13 @@ def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:
 def refuse_other(held: SignIn) -> SignIn:
     """Ask anew who signs in: somebody showed who they are, and the sign-in is not for them."""
     return transactions.fail(transactions.name(held, "", None), OTHER)
+
+
+def _tell_failed(subject: str, method: str, reservation: Reservation) -> None:
+    after = {"method": method} | ({"held_back": True} if reservation.is_barred else {})
+    trail.record("signin.failed", by=SYSTEM, subject=subject, after=after)
+    if reservation.begins_wait:
+        trail.record("signin.held.back", by=SYSTEM, subject=subject)
 
 
 def _spared(held: SignIn, known: Browser) -> tuple[Proof, ...]:

@@ -41,19 +41,19 @@ class WrongCode(Invalid):
     remedy = "Wait for the next code of your app and enter that one."
 
 
-def require_removable(user_id: str, factor_id: str) -> None:
-    """Raise `LastWayIn` or `StillDemanded` where `remove` would; `NotFound` as `credentials.factors.find`."""
-    _require_enough(user_id, _without(held.by(user_id), factors.find(user_id, factor_id).kind))
+def hindrance(user_id: str, factor_id: str) -> Conflict | None:
+    """Why `remove` would refuse, if it would. Raises `NotFound` as `credentials.factors.find`."""
+    return _hindrance(user_id, _without(held.by(user_id), factors.find(user_id, factor_id).kind))
 
 
 def remove(user_id: str, factor_id: str, *, by: Actor) -> None:
     """Take a passkey or authenticator app from the person, with the trust in browsers that was given for it.
 
     What was proven with it does not count any more in any session, and one that rests on nothing else ends. Recovery
-    codes are void with the last factor. Raises as `require_removable`.
+    codes are void with the last factor. Raises `LastWayIn`, `StillDemanded` and `NotFound`.
     """
     lock(user_id)
-    require_removable(user_id, factor_id)
+    _refuse(hindrance(user_id, factor_id))
     _take(user_id, factor_id, by=by)
     if not factors.of(user_id):
         recovery_codes.void(user_id, by=by)
@@ -84,15 +84,15 @@ def set_password(user_id: str, hashed: str, *, by: Actor, is_short: bool = False
     trusted_devices.end_all_of(user_id, by=by)
 
 
-def require_password_removable(user_id: str) -> None:
-    """Raise `LastWayIn` or `StillDemanded` where `remove_password` would."""
-    _require_enough(user_id, replace(held.by(user_id), has_password=0))
+def password_hindrance(user_id: str) -> Conflict | None:
+    """Why `remove_password` would refuse, if it would."""
+    return _hindrance(user_id, replace(held.by(user_id), has_password=0))
 
 
 def remove_password(user_id: str, *, by: Actor) -> None:
-    """Let the person sign in without a password. Raises as `require_password_removable`."""
+    """Let the person sign in without a password. Raises `LastWayIn` and `StillDemanded`."""
     lock(user_id)
-    require_password_removable(user_id)
+    _refuse(password_hindrance(user_id))
     passwords.remove(user_id, by=by)
     trusted_devices.end_all_of(user_id, by=by)
 
@@ -128,19 +128,25 @@ def _without(has: Held, kind: str) -> Held:
     return replace(has, passkeys=has.passkeys - 1) if kind == "passkey" else replace(has, apps=has.apps - 1)
 
 
-def _require_enough(user_id: str, after: Held) -> None:
-    """What the person would have left lets them sign in, and reach what they can reach now and have to."""
+def _refuse(hindrance: Conflict | None) -> None:
+    if hindrance is not None:
+        raise hindrance
+
+
+def _hindrance(user_id: str, after: Held) -> Conflict | None:
+    """What is left lets the person sign in, and reach what they can reach now and have to; else why not."""
     if not after.has_password and not after.passkeys:
-        raise LastWayIn
-    before = _reachable(held.by(user_id))
+        return LastWayIn()
+    before = _lasting(held.by(user_id))
     for one in strictest.of(user_id):
         wanted = levels.highest(ONE_FACTOR, *one.entry.levels)
-        if _meets(before, one.entry.methods, wanted) and not _meets(_reachable(after), one.entry.methods, wanted):
-            raise StillDemanded(f"{one.organization} demands what this is needed for")
+        if _meets(before, one.entry.methods, wanted) and not _meets(_lasting(after), one.entry.methods, wanted):
+            return StillDemanded(f"{one.organization} demands what this is needed for")
+    return None
 
 
-def _reachable(has: Held) -> frozenset[str]:
-    """The methods that last: recovery codes run out."""
+def _lasting(has: Held) -> frozenset[str]:
+    """The methods that the person has, but for recovery codes: they run out."""
     return has.methods - {"recovery_code"}
 
 

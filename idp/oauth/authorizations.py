@@ -141,7 +141,8 @@ def find_live(authorization_id: str) -> LiveAuthorization | None:
 def end(authorization_id: str, *, because: str, by: Actor = SYSTEM) -> bool:
     """End the authorization with every code, refresh token and access token that hangs on it; whether it was this call.
 
-    `because`: `revoked`, `reused`, `consent_withdrawn`, `disabled`. Inside `database.writing()`; twice changes nothing.
+    `because`: `revoked`, `reused`, `consent_withdrawn`, `disabled`, `password_changed`. Inside `database.writing()`;
+    twice changes nothing.
     """
     return bool(_end(Authorization.id == authorization_id, because=because, by=by))
 
@@ -149,6 +150,11 @@ def end(authorization_id: str, *, because: str, by: Actor = SYSTEM) -> bool:
 def end_all(*, because: str, by: Actor, user_id: str = "", client_id: str = "", organization_id: str = "") -> int:
     """End every authorization that agrees with what is given (all of them, if nothing is); how many. As `end`."""
     return _end(*_agreeing(user_id, client_id, organization_id), because=because, by=by)
+
+
+def end_others(user_id: str, session_id: str, *, because: str, by: Actor) -> int:
+    """End the authorizations of a person that were given in other sessions than this one; how many. As `end`."""
+    return _end(Authorization.user_id == user_id, Authorization.session_id != session_id, because=because, by=by)
 
 
 def end_unseen(*, user_id: str = "", client_id: str = "", organization_id: str = "") -> int:

@@ -1,6 +1,7 @@
 """Connected applications: what may act for a person beyond the session in which they use it."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select
@@ -33,6 +34,20 @@ def of(user_id: str) -> list[Connected]:
     by_client = {one.client_id: [other for other in said if other.client_id == one.client_id] for one in said}
     found = [_connected(several, names) for several in by_client.values()]
     return sorted(found, key=lambda one: (one.name.casefold(), one.client_id))
+
+
+def used_in(session_ids: Collection[str]) -> dict[str, list[str]]:
+    """The names of the applications that were used in each of these sessions, sorted."""
+    wanted = (
+        select(Authorization.session_id, Client.name)
+        .join(Client, Client.id == Authorization.client_id)
+        .where(Authorization.session_id.in_(session_ids))
+        .distinct()
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for session_id, name in database.session().execute(wanted):
+        found[session_id].append(name)
+    return {session_id: sorted(names, key=str.casefold) for session_id, names in found.items()}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from idp.platform.errors import NotFound
 from idp.platform.settings import settings
 from idp.sessions import browsers
 from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof
-from idp.sessions.proofs import DEVICE, Proof
+from idp.sessions.proofs import DEVICE, Proof, latest
 from idp.users import lifecycle
 from idp.users.locks import lock
 from idp.users.models import User, UserDisablement
@@ -45,7 +45,7 @@ class LiveSession:
     @property
     def authenticated_at(self) -> int:
         """When the person last proved anything (`auth_time`)."""
-        return max((proof.at for proof in self.proofs), default=self.created_at)
+        return latest(self.proofs, default=self.created_at)
 
 
 # Signing in
@@ -174,7 +174,8 @@ def come_forward(one: LiveSession) -> None:
 def end(session_id: str, *, because: str, by: Actor) -> bool:
     """End a session for good; whether it was this call that did. What hangs on it is superseded.
 
-    `because`: `signed_out`, `revoked`, `expired`, `password_changed`, `factor_removed`, `disabled`. Raises `NotFound`.
+    `because`: `signed_out`, `revoked`, `expired`, `password_changed`, `factor_removed`, `factors_reset`, `disabled`.
+    Raises `NotFound`.
     """
     row = database.session().get(BrowserSession, session_id)
     if row is None:

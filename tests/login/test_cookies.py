@@ -135,10 +135,10 @@ def test_a_person_sees_their_sessions_and_ends_one_or_all_others(app: Flask, bro
     for one in (browser, *others):
         one.client.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux) Gecko/20100101 Firefox/140.0"
         assert one.sign_in("olivia").name == "me"
-    page = browser.get("/me")
+    page = browser.get("/me/sessions")
     assert page.text.count("Firefox on Linux</strong>") == 4
     assert "203.0.113.2" in page.text
-    ended = re.findall(r'name="session" value="(ses_[^"]+)"', page.text)[0]
+    ended = re.findall(r'name="session" value="(ses_[^"]+)"', page.text)[1]
     assert browser.send(page, "session", session=ended).text.count("Firefox on Linux</strong>") == 3
     assert [one.get("/me").name for one in others].count("login") == 1
     rest: Page = browser.send(page, "session", session="others")
@@ -172,7 +172,7 @@ def test_nobody_ends_the_session_of_somebody_else(app: Flask, browser: Browser, 
     assert browser.sign_in("olivia").name == "me"
     again = Browser(app)
     again.sign_in("olivia")
-    found = re.search(r'name="session" value="(ses_[^"]+)"', browser.get("/me").text)
+    found = re.search(r'name="session" value="(ses_[^"]+)"', browser.get("/me/sessions").text)
     assert found
     Browser(app).sign_in("bob")
     page = his.get("/me")

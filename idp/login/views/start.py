@@ -23,4 +23,4 @@ def start() -> ResponseReturnValue:
 @public
 def change_password() -> ResponseReturnValue:
     """Where a password is changed (https://www.w3.org/TR/change-password-url/)."""
-    return redirect(returning.HOME, 302)
+    return redirect("/me/security/password", 302)

@@ -2,10 +2,10 @@
 
 from flask import Flask
 
-from idp.me.views import applications, profile
+from idp.me.views import applications, authenticator, codes, passkeys, password, profile, security, sessions
 
 
 def init(app: Flask) -> None:
     """Serve the pages in `app`."""
-    applications.init(app)
-    profile.init(app)
+    for page in (profile, security, passkeys, authenticator, codes, password, sessions, applications):
+        page.init(app)

@@ -4,11 +4,11 @@ from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
-from idp.login.views import answers, requires
+from idp.login.views import requires
+from idp.me.views import frame
 from idp.oauth import connected, consent, scopes
 from idp.platform import database
 from idp.sessions.people import LiveSession
-from idp.users import users
 
 PATH = "/me/apps"
 
@@ -22,13 +22,8 @@ def init(app: Flask) -> None:
 @requires.signed_in
 def show(session: LiveSession) -> ResponseReturnValue:
     """The page."""
-    return answers.page(
-        "me/applications.html",
-        None,
-        name=users.display_name(users.find(session.user_id)),
-        applications=connected.of(session.user_id),
-        words=_words,
-    )
+    found = connected.of(session.user_id)
+    return frame.page(session, "apps", "me/applications.html", applications=found, words=_words)
 
 
 def _words(scope: tuple[str, ...]) -> list[str]:

@@ -1,22 +1,16 @@
-"""`/me`: who you are, where you may work, and where you are signed in."""
+"""`/me`: who you are, and where you may work."""
 
-from flask import Flask, redirect, request
+from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
-from idp.audit.trail import Actor
 from idp.login import contexts
 from idp.login.contexts import Question
 from idp.login.demands import Demand
-from idp.login.views import answers, browser, requires
-from idp.platform import database
+from idp.login.views import requires
+from idp.me.views import frame
 from idp.platform.errors import NotFound
-from idp.sessions import browsers, devices, listings, people
 from idp.sessions.people import LiveSession
 from idp.users import addresses, users
-
-EVERYWHERE_ELSE = "others"
-
-_MOST_SESSIONS = 50
 
 _MOST_ACCOUNTS = 8
 """Of each organization; the chooser has them all."""
@@ -25,7 +19,6 @@ _MOST_ACCOUNTS = 8
 def init(app: Flask) -> None:
     """Serve this page in `app`."""
     app.add_url_rule("/me", "me", show, methods=["GET"])
-    app.add_url_rule("/me/sessions", "end_session", end, methods=["POST"])
 
 
 @requires.signed_in
@@ -34,18 +27,15 @@ def show(session: LiveSession) -> ResponseReturnValue:
     person = users.find(session.user_id)
     demand = Demand(context="any")
     found = contexts.offers(person.id, demand, Question(), most=_MOST_ACCOUNTS)
-    return answers.page(
+    return frame.page(
+        session,
+        "profile",
         "me/profile.html",
-        None,
-        name=users.display_name(person),
         username=person.username,
         addresses=addresses.of(person.id),
         offers=found,
         chosen=request.args.get("context", ""),
         working_in=_chosen(person.id, demand),
-        session=session,
-        sessions=listings.sessions(person.id, limit=_MOST_SESSIONS),
-        described=devices.described,
     )
 
 
@@ -55,30 +45,3 @@ def _chosen(user_id: str, demand: Demand) -> tuple[str, str] | None:
         return contexts.called(contexts.chosen(user_id, demand, request.args.get("context", "")))
     except NotFound:
         return None
-
-
-@requires.signed_in
-def end(session: LiveSession) -> ResponseReturnValue:
-    """End one session of the person, or all but this one."""
-    wanted = request.form.get("session", "")
-    if wanted == session.id:
-        return _leave(session)
-    by = Actor("user", session.user_id)
-    with database.writing():
-        if wanted == EVERYWHERE_ELSE:
-            people.end_all_of(session.user_id, because="revoked", by=by, but=session.id)
-        elif wanted in [one.id for one in people.of_person(session.user_id)]:
-            people.end(wanted, because="revoked", by=by)
-        else:
-            raise NotFound("This session has ended.")
-    return redirect("/me", 303)
-
-
-def _leave(session: LiveSession) -> ResponseReturnValue:
-    """End the session in this very browser: its cookie changes (SES-01), and who else is signed in here is asked."""
-    with database.writing():
-        known = browser.locked()
-        people.end(session.id, because="signed_out", by=Actor("user", session.user_id))
-        cookie = browsers.renew(known)
-    browser.carry(known, cookie)
-    return redirect("/login", 303)

@@ -1,0 +1,91 @@
+"""`/me/security/app`: an authenticator app, set up, replaced by another, or removed."""
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+
+from idp.audit.trail import Actor
+from idp.credentials import authenticator_apps, factors, recovery_codes
+from idp.credentials.models import Factor
+from idp.login import factors as removal
+from idp.login.factors import LastWayIn, StillDemanded, WrongCode
+from idp.login.views import browser, requires
+from idp.me.views import codes, frame
+from idp.platform import clock, database
+from idp.sessions import people
+from idp.sessions.people import LiveSession
+from idp.sessions.proofs import Proof
+
+PATH = f"{frame.SECURITY}/app"
+
+WRONG = "wrong"
+LATE = "late"
+
+
+def init(app: Flask) -> None:
+    """Serve this page in `app`."""
+    app.add_url_rule(PATH, "me_app", show, methods=["GET"])
+    app.add_url_rule(PATH, "change_app", change, methods=["POST"])
+
+
+@requires.recently_proven
+def show(session: LiveSession) -> ResponseReturnValue:
+    """The page, with a secret for a new app: the same one again while it waits for its first code."""
+    return _page(session)
+
+
+@requires.recently_proven
+def change(session: LiveSession) -> ResponseReturnValue:
+    """Take the new app by a code of it, or remove the one that is there."""
+    if request.form.get("act") == "remove":
+        return _remove(session)
+    if authenticator_apps.pending(session.user_id, session.id) is None:
+        return _page(session, 400, failure=LATE)
+    try:
+        cookie = _set_up(session)
+    except WrongCode:
+        return _page(session, 400, failure=WRONG)
+    browser.carry(browser.known_or_new(), cookie)
+    has_codes = recovery_codes.left(session.user_id) > 0
+    return frame.done(session, "app.added", frame.SECURITY if has_codes else codes.PATH)
+
+
+def _set_up(session: LiveSession) -> str:
+    """The new app, and its code as a proof in this session; the browser's new token."""
+    user_id = session.user_id
+    with database.writing():
+        made = removal.set_up_app(user_id, session.id, request.form.get("otp", ""), by=Actor("user", user_id))
+        proof = Proof("totp", clock.now(), factor_id=made.id)
+        return people.open_session(browser.locked(), user_id, (proof,))[1]
+
+
+def _remove(session: LiveSession) -> ResponseReturnValue:
+    there = _app(session.user_id)
+    if there is None:
+        return frame.done(session, "app.removed")
+    try:
+        with database.writing():
+            removal.remove(session.user_id, there.id, by=Actor("user", session.user_id))
+    except (LastWayIn, StillDemanded) as refusal:
+        return _page(session, refusal.status)
+    return frame.done(session, "app.removed")
+
+
+def _page(session: LiveSession, status: int = 200, *, failure: str = "") -> ResponseReturnValue:
+    with database.writing():
+        setup = authenticator_apps.begin(session.user_id, session.id)
+    there = _app(session.user_id)
+    return frame.page(
+        session,
+        "security",
+        "me/app.html",
+        status,
+        setup=setup,
+        app=there,
+        is_last=len(factors.of(session.user_id)) == 1,
+        hindrance=frame.told(removal.hindrance(session.user_id, there.id)) if there else None,
+        failure=failure,
+    )
+
+
+def _app(user_id: str) -> Factor | None:
+    return next((one for one in factors.of(user_id) if one.kind == "totp"), None)

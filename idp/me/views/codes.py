@@ -1,0 +1,73 @@
+"""`/me/security/codes`: recovery codes. They are shown once, when they are made."""
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+
+from idp.audit.trail import Actor
+from idp.credentials import factors, recovery_codes
+from idp.login import stepping_up
+from idp.login.views import enrol, requires
+from idp.me.views import frame
+from idp.platform import database
+from idp.platform.errors import Conflict
+from idp.sessions.people import LiveSession
+
+PATH = f"{frame.SECURITY}/codes"
+
+
+class NothingToRecover(Conflict):
+    """Recovery codes stand in for a second factor, and the person has none."""
+
+    code = "nothing_to_recover"
+    title = "Recovery codes stand in for a second factor, and you have none"
+    remedy = "Add a passkey or set up an authenticator app first."
+
+
+def init(app: Flask) -> None:
+    """Serve this page in `app`."""
+    app.add_url_rule(PATH, "me_codes", show, methods=["GET"])
+    app.add_url_rule(PATH, "make_codes", make, methods=["POST"])
+
+
+@requires.recently_proven
+def show(session: LiveSession) -> ResponseReturnValue:
+    """How many are left, and a button for new ones."""
+    return _page(session)
+
+
+@requires.signed_in
+def make(session: LiveSession) -> ResponseReturnValue:
+    """New codes, shown in the answer and nowhere else; the old ones are void. Or what the person does with them."""
+    if shown := recovery_codes.read(request.form.get("codes", "")):
+        return _keep(session, shown)
+    if not stepping_up.is_recent(session):
+        return requires.to_step_up(session)
+    with database.writing():
+        if not factors.of(session.user_id):
+            raise NothingToRecover
+        made = recovery_codes.make(session.user_id, by=Actor("user", session.user_id))
+    return _page(session, made)
+
+
+def _keep(session: LiveSession, shown: tuple[str, ...]) -> ResponseReturnValue:
+    """The codes as a file, or put away, as the person says. What comes here is not looked up."""
+    if "file" in request.form:
+        return enrol.as_file(shown)
+    if "saved" not in request.form:
+        return _page(session, shown, is_missing=True)
+    return frame.done(session, "codes.made")
+
+
+def _page(session: LiveSession, made: tuple[str, ...] = (), *, is_missing: bool = False) -> ResponseReturnValue:
+    return frame.page(
+        session,
+        "security",
+        "me/codes.html",
+        just_done=frame.just_done(session),
+        offers_ending=False,
+        has_factor=bool(factors.of(session.user_id)),
+        left=recovery_codes.left(session.user_id),
+        most=recovery_codes.NUMBER,
+        codes=made,
+        is_missing=is_missing,
+    )
