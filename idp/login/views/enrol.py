@@ -61,7 +61,7 @@ def set_up_app() -> ResponseReturnValue:
     if cookie:
         browser.carry(browser.known_or_new(), cookie)
     if codes:
-        return _codes_page(settled, codes)
+        return codes_page(settled, codes)
     if "otp" not in request.form or settled.failure in (MISSING, WRONG):
         return redirect(f"{answers.address(Step.ENROL, settled)}&way=app", 303)
     return answers.onward(settled)
@@ -76,9 +76,9 @@ def keep_codes() -> ResponseReturnValue:
     sign_in = transactions.find(browser.current(), browser.transaction())
     codes = recovery_codes.read(request.form.get("codes", ""))
     if codes and "file" in request.form:
-        return _file(codes)
+        return as_file(codes)
     if codes and "saved" not in request.form:
-        return _codes_page(sign_in, codes, is_missing=True)
+        return codes_page(sign_in, codes, is_missing=True)
     return answers.onward(sign_in)
 
 
@@ -97,7 +97,8 @@ def first_codes(user_id: str) -> tuple[str, ...]:
     return () if recovery_codes.left(user_id) else recovery_codes.make(user_id, by=Actor("user", user_id))
 
 
-def _codes_page(sign_in: SignIn, codes: tuple[str, ...], *, is_missing: bool = False) -> Response:
+def codes_page(sign_in: SignIn, codes: tuple[str, ...], *, is_missing: bool = False) -> Response:
+    """The page that shows new recovery codes, once."""
     return answers.page("login/enrol_codes.html", sign_in, codes=codes, is_missing=is_missing)
 
 
@@ -139,7 +140,8 @@ def _asked(sign_in: SignIn) -> Standing | None:
     return stood if next_step(stood) is Step.ENROL else None
 
 
-def _file(codes: tuple[str, ...]) -> Response:
+def as_file(codes: tuple[str, ...]) -> Response:
+    """The codes as a text to be kept."""
     text = "".join(f"{code}\r\n" for code in codes)
     headers = {"Content-Disposition": 'attachment; filename="recovery-codes.txt"'}
     return Response(text, headers=headers, content_type="text/plain; charset=utf-8")
