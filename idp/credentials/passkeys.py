@@ -107,7 +107,8 @@ def register(user_id: str, bound_to: str, response: str, name: str, *, by: Actor
     already, whosever it is, stays what it is (WAN-06).
     """
     answer = authenticators.read(response, "create")
-    _claim(answer.challenge, ceremonies.REGISTER, bound_to, user_id)
+    if _claim(answer.challenge, ceremonies.REGISTER, bound_to).user_id != user_id:
+        raise NotAccepted
     new = authenticators.new_passkey(answer)
     with database.or_refuse(NotAccepted()):
         factor = factors.add(user_id, "passkey", name, by=by)
@@ -148,17 +149,18 @@ def request_options(purpose: str, bound_to: str, user_id: str | None) -> dict[st
 
 
 def verify(purpose: str, bound_to: str, user_id: str | None, response: str) -> Verified:
-    """Who proves themselves by `response` (JSON): `user_id`, or whoever the passkey belongs to if that is `None`.
+    """Who proves themselves by `response` (JSON): whoever the passkey belongs to, and nobody but `user_id` unless that
+    is `None`; nobody at all if it is nobody's.
 
     Raises `NotAccepted`, and then has changed nothing but that the challenge is used up, and that a counter which
     went back is written down (WAN-07).
     """
     answer = authenticators.read(response, "get")
-    ceremony = _claim(answer.challenge, purpose, bound_to, user_id)
+    ceremony = _claim(answer.challenge, purpose, bound_to)
     factor, passkey = _known(answer.credential_id)
-    if (user_id or factor.user_id) != factor.user_id or (ceremony.user_id or factor.user_id) != factor.user_id:
+    if any(one not in (None, factor.user_id) for one in (user_id, ceremony.user_id)):
         raise NotAccepted
-    _require_handle(answer.user_handle, factor.user_id, is_named=bool(ceremony.user_id))
+    _require_handle(answer.user_handle, factor.user_id, is_named=ceremony.user_id is not None)
     said = authenticators.assertion(answer, authenticators.decoded(passkey.public_key))
     if authenticators.is_synced(said) != bool(passkey.is_synced):
         raise NotAccepted
@@ -187,12 +189,10 @@ def _descriptors(user_id: str) -> list[PublicKeyCredentialDescriptor]:
     ]
 
 
-def _claim(challenge: bytes, purpose: str, bound_to: str, user_id: str | None) -> Ceremony:
-    """The ceremony that is answered, used up; of one that was begun for somebody else nothing comes (WAN-01)."""
+def _claim(challenge: bytes, purpose: str, bound_to: str) -> Ceremony:
+    """The ceremony that is answered, used up (WAN-01)."""
     ceremony = ceremonies.claim(challenge, purpose, bound_to)
-    if ceremony is None or (user_id and ceremony.user_id and ceremony.user_id != user_id):
-        raise NotAccepted
-    if purpose == ceremonies.REGISTER and ceremony.user_id != user_id:
+    if ceremony is None:
         raise NotAccepted
     return ceremony
 

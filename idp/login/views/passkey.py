@@ -15,10 +15,11 @@ from idp.credentials import ceremonies, guesses, passkeys
 from idp.credentials.authenticators import NotAccepted
 from idp.credentials.guesses import TooMany
 from idp.credentials.passkeys import Verified
-from idp.login import attempts, progress, steps, transactions
+from idp.login import attempts, offering, progress, steps, transactions
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser, verify
+from idp.login.views import enrol as enrolling
 from idp.platform import clock, correlation, database, lane
 from idp.platform.access import public
 from idp.platform.calls import Answer, Call
@@ -62,10 +63,10 @@ class Question:
 
 def init(app: Flask) -> None:
     """Serve these in `app`."""
-    app.add_url_rule("/login/passkey/options", "passkey_options", options, methods=["POST"])
-    app.add_url_rule("/login/passkey", "passkey_given", check, methods=["POST"])
-    app.add_url_rule("/login/enrol/passkey/options", "passkey_enrol_options", enrol_options, methods=["POST"])
-    app.add_url_rule("/login/enrol/passkey", "passkey_enrolled", enrol, methods=["POST"])
+    app.add_url_rule("/login/passkey/options", "login_passkey_options", options, methods=["POST"])
+    app.add_url_rule("/login/passkey", "login_passkey", check, methods=["POST"])
+    app.add_url_rule("/login/enrol/passkey/options", "enrol_passkey_options", enrol_options, methods=["POST"])
+    app.add_url_rule("/login/enrol/passkey", "enrol_passkey", enrol, methods=["POST"])
     lane.mount(app, "/.well-known/webauthn", related_origins)
 
 
@@ -98,9 +99,10 @@ def enrol_options() -> ResponseReturnValue:
     """What the browser is to be asked for to set a passkey up (JSON)."""
     with database.writing():
         held = transactions.hold(browser.current(), browser.transaction())
-        if held.user_id is None or not _is_enrolling(held, browser.current()):
+        user_id = _enrolling(held, browser.current())
+        if not user_id:
             raise NotAsked
-        found = passkeys.creation_options(users.find(held.user_id), held.id)
+        found = passkeys.creation_options(users.find(user_id), held.id)
     return jsonify(found)
 
 
@@ -108,10 +110,10 @@ def enrol_options() -> ResponseReturnValue:
 def enrol() -> ResponseReturnValue:
     """A passkey was set up: it proves its owner from now on, and did so just now."""
     with database.writing():
-        settled, cookie = _enrolled()
+        settled, cookie, codes = _enrolled()
     if cookie:
         browser.carry(browser.known_or_new(), cookie)
-    return answers.onward(settled)
+    return enrolling.codes_page(settled, codes) if codes else answers.onward(settled)
 
 
 @public
@@ -183,22 +185,29 @@ def _failed(held: SignIn, failure: str) -> tuple[SignIn, str, TooMany | None]:
     return attempts.failed(held, METHOD, failure), "", None
 
 
-def _enrolled() -> tuple[SignIn, str]:
+def _enrolled() -> tuple[SignIn, str, tuple[str, ...]]:
+    """The sign-in as it stands then, the browser's new token if somebody signed in, and codes to be shown."""
     known = browser.current()
     held = transactions.hold(known, browser.transaction())
-    user_id, given = held.user_id, request.form.get("credential")
-    if user_id is None or not given or not _is_enrolling(held, known):
-        return held, ""
-    by = Actor("user", user_id)
+    user_id, given = _enrolling(held, known), request.form.get("credential")
+    if not user_id or not given:
+        return held, "", ()
     try:
-        made = passkeys.register(user_id, held.id, given, default_name(), by=by)
+        made = passkeys.register(user_id, held.id, given, default_name(), by=Actor("user", user_id))
     except NotAccepted:
-        return transactions.fail(held, WRONG), ""
-    return attempts.proven(held, _proof(made.id, passkeys.held_in(made.id)), browser.locked())
+        return transactions.fail(held, WRONG), "", ()
+    codes = enrolling.first_codes(user_id)
+    settled, cookie = attempts.proven(held, _proof(made.id, passkeys.held_in(made.id)), browser.locked())
+    return settled, cookie, codes
 
 
-def _is_enrolling(held: SignIn, known: Browser | None) -> bool:
-    return held.outcome is None and progress.step_of(held, known) is Step.ENROL
+def _enrolling(held: SignIn, known: Browser | None) -> str:
+    """Who may set a passkey up in this sign-in as it stands, because that is what is missing; empty for nobody."""
+    if held.outcome is not None or held.user_id is None or lifecycle.is_disabled(held.user_id):
+        return ""
+    stood = progress.standing(held, known)
+    is_asked = steps.next_step(stood) is Step.ENROL and METHOD in offering.to_enrol(stood)
+    return held.user_id if is_asked else ""
 
 
 def _proof(factor_id: str, held_in: str) -> Proof:
