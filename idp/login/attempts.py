@@ -73,9 +73,10 @@ def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:
     if user_id is None or progress.step_of(held, known) not in (Step.SELECT, Step.DONE):
         return held, ""
     cookie = ""
+    spared = _spared(held, known)
     if held.proofs:
         guesses.forgive(guesser(held, known))
-        spared = _spared(held, known)
+    if held.proofs or spared:
         session, cookie = people.open_session(known, user_id, (*held.proofs, *spared))
         held = transactions.signed_in(held, session.id)
     if held.demand.wants_context() and not held.demand.forced and (only := contexts.only_one(user_id, held.demand)):
@@ -103,7 +104,8 @@ def _spared(held: SignIn, known: Browser) -> tuple[Proof, ...]:
     if stood.level != ONE_FACTOR or not stood.has_second_factor:
         return ()
     device_id = trusted_devices.trusted(known, held.user_id or "")
-    return (Proof(DEVICE, clock.now(), factor_id=device_id),) if device_id else ()
+    is_noted = any(one.method == DEVICE and one.factor_id == device_id for one in progress.proofs(held, known))
+    return (Proof(DEVICE, clock.now(), factor_id=device_id),) if device_id and not is_noted else ()
 
 
 def _device(held: SignIn, known: Browser | None) -> str:

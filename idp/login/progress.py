@@ -9,7 +9,7 @@ from idp.login.transactions import SignIn
 from idp.platform import clock
 from idp.sessions import people, trusted_devices
 from idp.sessions.models import Browser
-from idp.sessions.proofs import Proof
+from idp.sessions.proofs import Proof, last_given
 
 ENROLLING = 5 * clock.MINUTE
 """How old the last proof of somebody may be who sets something up (TOT-03, TOT-08)."""
@@ -39,7 +39,7 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
     )
     if not begun.level or sign_in.user_id is None:
         return begun
-    latest = max(proof.at for proof in counting)
+    latest = last_given(counting)
     return replace(
         begun,
         is_stale=latest < sign_in.created_at and not demand.is_recent(latest),

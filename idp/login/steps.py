@@ -75,7 +75,7 @@ class Standing:
     @property
     def is_spared(self) -> bool:
         """Whether the trusted browser stands in for the second factor, where two factors are all that is wanted."""
-        return self.is_trusted and self.spares and self.counting == ONE_FACTOR
+        return self.is_trusted and self.spares and self.level == self.counting == ONE_FACTOR
 
 
 def next_step(standing: Standing) -> Step:

@@ -13,7 +13,7 @@ from idp.organizations.entry import Entry
 from idp.platform import clock
 from idp.sessions import levels
 from idp.sessions.levels import ONE_FACTOR, TWO_FACTORS, Level
-from idp.sessions.proofs import DEVICE, Proof
+from idp.sessions.proofs import DEVICE, Proof, last_given
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Evidence:
     @property
     def latest(self) -> int:
         """When the person last proved anything."""
-        return max((proof.at for proof in self.proofs), default=0)
+        return last_given(self.proofs)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from idp.platform.errors import NotFound
 from idp.platform.settings import settings
 from idp.sessions import browsers
 from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof
-from idp.sessions.proofs import DEVICE, Proof, latest
+from idp.sessions.proofs import DEVICE, Proof, last_given
 from idp.users import lifecycle
 from idp.users.locks import lock
 from idp.users.models import User, UserDisablement
@@ -45,7 +45,7 @@ class LiveSession:
     @property
     def authenticated_at(self) -> int:
         """When the person last proved anything (`auth_time`)."""
-        return latest(self.proofs, default=self.created_at)
+        return last_given(self.proofs, default=self.created_at)
 
 
 # Signing in

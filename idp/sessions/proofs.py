@@ -1,12 +1,12 @@
 """Proofs: how somebody showed who they are, when, with what, and who vouches for it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from idp.platform import clock
 
 OWN = ""
 """Vouched for by the person's own credential, not by a connection."""
-
 
 DEVICE = "device"
 """The method of a browser that the person chose to trust."""
@@ -33,3 +33,8 @@ class Proof:
     def age(self) -> int:
         """Microseconds since the proof was given."""
         return clock.now() - self.at
+
+
+def last_given(proofs: Iterable[Proof], *, default: int = 0) -> int:
+    """When something was proven last; a trusted browser proves nothing."""
+    return max((proof.at for proof in proofs if proof.method != DEVICE), default=default)

@@ -9,7 +9,7 @@ from flask import Flask, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.clients.registered import RegisteredClient
-from idp.login import transactions
+from idp.login import attempts, transactions
 from idp.login.transactions import SignIn, SignInOver
 from idp.login.views import answers, browser
 from idp.oauth import active_clients, authorize, consent, interaction, pending_requests, redirect_addresses, responses
@@ -146,6 +146,9 @@ def _sign_in(known: Browser, held: Pending, asked: Asked, situation: Situation) 
     if asked.sign_in and asked.sign_in.organization_id and situation.need is Need.ENTRY:  # what was chosen stays chosen
         begun = transactions.choose(begun, asked.sign_in.organization_id, asked.sign_in.account_id or "")
     pending_requests.send_to_sign_in(held, begun.id)
+    begun, cookie = attempts.go_on(begun, browser.locked())  # a browser that is trusted may be all it takes
+    if cookie:
+        browser.carry(known, cookie)
     return begun
 
 
