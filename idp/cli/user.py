@@ -8,8 +8,10 @@ import click
 from idp.cli import naming, output
 from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
-from idp.credentials import passwords
-from idp.organizations import choices
+from idp.credentials import factors, held, passwords, recovery_codes
+from idp.credentials.models import Factor
+from idp.login import factors as login_factors
+from idp.login import new_passwords
 from idp.platform import database
 from idp.platform.errors import Conflict, Invalid
 from idp.sessions import people
@@ -71,8 +73,13 @@ def create(
 @user.command("get")
 @click.argument("name", metavar="USER")
 def get(name: str) -> Json:
-    """One person."""
-    return view(users.named(name))
+    """One person, with what they have to prove themselves with."""
+    person = users.named(name)
+    return _one(person) | {
+        "methods": sorted(held.methods(person.id)),
+        "factors": [_factor(one) for one in factors.of(person.id)],
+        "recovery_codes": recovery_codes.left(person.id),
+    }
 
 
 @user.command("list")
@@ -131,11 +138,29 @@ def set_password(name: str, password_stdin: bool, password_hash_stdin: bool) -> 
     """Set the password that stands on standard input; whoever is signed in with the old one is signed out."""
     person = users.named(name)
     person_id = person.id
-    hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin, _about(person))
+    hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin, _about(person_id))
     with database.writing():
-        passwords.store(person_id, hashed, by=operator())
+        login_factors.set_password(person_id, hashed, by=operator())
         people.end_all_of(person_id, because="password_changed", by=operator())
     return view(users.find(person_id))
+
+
+@user.command("reset-mfa")
+@click.argument("name", metavar="USER")
+@click.option("--reason", required=True, help="How you know that it is they who ask; stands in the audit trail.")
+def reset_mfa(name: str, reason: str) -> Json:
+    """Take every passkey, authenticator app, recovery code, trusted browser and session from somebody who lost them.
+
+    The password stays; whoever has none needs one afterwards (`idp user set-password`).
+    """
+    if not reason.strip():
+        raise Invalid("say why: --reason")
+    with database.writing():
+        person = users.named(name)
+        taken = login_factors.reset(person.id, reason.strip(), by=operator())
+    if not passwords.stored(person.id):
+        output.tell(f"{person.username} has no password and cannot sign in: use `idp user set-password`")
+    return {"id": person.id, "factors_taken": taken}
 
 
 @user.command("disable")
@@ -170,26 +195,41 @@ def delete(name: str) -> Json:
 
 def view(person: User) -> Json:
     """A person as the command line shows them."""
+    return _one(person)
+
+
+def _one(person: User) -> dict[str, Json]:
     return _views([person])[0]
 
 
-def _views(people: Sequence[User]) -> list[Json]:
+def _views(people: Sequence[User]) -> list[dict[str, Json]]:
     ids = [person.id for person in people]
-    held, disabled = addresses.of_all(ids), lifecycle.disabled_among(ids)
-    return [_view(person, held[person.id], person.id in disabled) for person in people]
+    owned, disabled = addresses.of_all(ids), lifecycle.disabled_among(ids)
+    return [_view(person, owned[person.id], person.id in disabled) for person in people]
 
 
-def _view(person: User, held: Sequence[Address], disabled: bool) -> Json:
-    primary = next((address for address in held if address.is_primary), None)
+def _view(person: User, owned: Sequence[Address], disabled: bool) -> dict[str, Json]:
+    primary = next((address for address in owned if address.is_primary), None)
     return {
         "id": person.id,
         "username": person.username,
         "email": primary.address if primary else None,
         "email_verified": bool(primary and primary.verified_at is not None),
-        "addresses": [{"address": one.address, "verified": one.verified_at is not None} for one in held],
+        "addresses": [{"address": one.address, "verified": one.verified_at is not None} for one in owned],
         "claims": users.settings_of(person).claims,
         "disabled": disabled,
         "created_at": moment(person.created_at),
+    }
+
+
+def _factor(one: Factor) -> Json:
+    used = None if one.last_used_at is None else moment(one.last_used_at)
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "name": one.name,
+        "created_at": moment(one.created_at),
+        "last_used_at": used,
     }
 
 
@@ -208,11 +248,9 @@ def _value(text: str) -> claims.Json:
     return text
 
 
-def _about(person: User) -> passwords.About:
-    """What guessers of the person's password know."""
-    held = [address.address for address in addresses.of(person.id)]
-    organizations = [name for one in choices.organizations_of(person.id) for name in (one.name, one.slug)]
-    return passwords.about(users.settings_of(person), held, organizations)
+def _about(user_id: str) -> passwords.About:
+    """What guessers of the person's password know. A short one is nobody's to give away (PWD-01)."""
+    return passwords.About(new_passwords.about(user_id).words)
 
 
 def _hashed(from_password: bool, from_hash: bool, about: passwords.About, stored: str = "") -> str:

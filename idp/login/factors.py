@@ -22,7 +22,7 @@ class LastWayIn(Conflict):
 
     code = "last_way_in"
     title = "This is your only way to sign in"
-    remedy = "Add another passkey first, or set a password."
+    remedy = "Set up another way first: a passkey, or a password."
 
 
 class StillDemanded(Conflict):

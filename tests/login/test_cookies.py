@@ -175,6 +175,6 @@ def test_nobody_ends_the_session_of_somebody_else(app: Flask, browser: Browser, 
     found = re.search(r'name="session" value="(ses_[^"]+)"', browser.get("/me/sessions").text)
     assert found
     Browser(app).sign_in("bob")
-    page = his.get("/me")
+    page = his.get("/me/sessions")
     assert his.send(page, "session", session=found[1]).status == 404
     assert again.get("/me").name == "me"
