@@ -34,7 +34,8 @@ def test_a_person_is_made_once_found_by_every_name_and_listed(idp: Idp) -> None:
     assert olivia["claims"] == {"given_name": "Olivia"}
     assert olivia["addresses"] == [{"address": "o@example.com", "verified": True}]
     for name in (olivia["id"], "olivia", "O@example.com"):
-        assert idp("user", "get", name).json == olivia
+        shown = idp("user", "get", name).json
+        assert {name: shown[name] for name in olivia} == olivia
     assert idp("user", "list").json == [olivia]
     assert idp("user", "list", "--search", "nobody").json == []
     assert events(olivia["id"]) == ["user.created", "user.address.added"]
