@@ -52,7 +52,7 @@ class _Reader(HTMLParser):
             self.forms[-1].buttons.append(given)
         if tag == "input" and self.forms:
             self.forms[-1].inputs.append(given)
-            if given.get("type") != "radio" or "checked" in given:
+            if given.get("type") not in ("radio", "checkbox") or "checked" in given:
                 self.forms[-1].fields[given.get("name", "")] = given.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
