@@ -17,7 +17,7 @@ from flask import Flask
 from idp.audit.seal import Sealer
 from idp.cli import start
 from idp.cli.door import Command, create_app
-from idp.credentials import ceremonies, guesses
+from idp.credentials import authenticator_apps, ceremonies, guesses
 from idp.feed import acknowledgements, positions
 from idp.login import transactions
 from idp.oauth import client_assertions, pending_requests
@@ -60,6 +60,7 @@ CHORES: Final = (
     Chore("authorization clean-up", 60, partial(_in_batches, old_authorizations.clean_up)),
     Chore("session clean-up", 60, partial(_in_batches, old_authorizations.clean_up_sessions)),
     Chore("ceremony clean-up", 60, partial(_in_batches, ceremonies.clean_up)),
+    Chore("app clean-up", 60, partial(_in_batches, authenticator_apps.clean_up)),
     Chore("guess clean-up", 60, partial(_in_batches, guesses.clean_up)),
     Chore("assertion clean-up", 60, partial(_in_batches, client_assertions.clean_up)),
     Chore("request clean-up", 60, partial(_in_batches, pending_requests.clean_up)),

@@ -9,12 +9,11 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from idp.credentials import factors, guesses
+from idp.credentials import authenticator_apps, factors, guesses
 from idp.credentials.guesses import FREE_FOR_A_PERSON, FREE_IN_A_ROW
 from idp.credentials.models import AppEnrolment, Factor
 from idp.login import transactions
 from idp.login.demands import Demand
-from idp.login.views import verify
 from idp.platform import clock, database
 from idp.sessions import browsers, levels, people, trusted_devices
 from idp.sessions.models import TrustedDevice
@@ -306,13 +305,13 @@ def test_of_many_wrong_codes_at_once_no_more_are_looked_at_than_the_limit(
     app: Flask, browser: Browser, olivia: str, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[str] = []
-    verify_code = verify.authenticator_apps.verify
+    verify_code = authenticator_apps.verify
 
     def counted(user_id: str, code: str) -> str | None:
         looked_at.append(code)
         return verify_code(user_id, code)
 
-    monkeypatch.setattr(verify.authenticator_apps, "verify", counted)
+    monkeypatch.setattr(authenticator_apps, "verify", counted)
     page = at_code(browser)
     form = page.form("otp").fields | {"otp": phone.wrong()}
     together = threading.Barrier(16)
