@@ -77,5 +77,5 @@ def test_only_what_is_missing_is_asked_unless_that_would_ask_for_nothing(
 
 def test_a_password_beside_a_passkey_makes_nobody_stronger(app: Flask) -> None:
     assert stepping_up.highest(made("keyless")) == "aal1"
-    assert stepping_up.highest(made("nobody", password=False)) == ""
+    assert stepping_up.highest(made("nell", password=False)) == ""
     assert stepping_up.highest(somebody("passkey")) == stepping_up.highest(somebody("passkey", "totp")) == "phr"
