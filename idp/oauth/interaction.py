@@ -186,8 +186,8 @@ class Asked:
 class Situation:
     """How a request stands in a browser. `choice`: the demand by which a context can be chosen, where one can be.
 
-    `entered`: the context, `lacking`: what it takes yet, `question`: what has to be agreed to, and `given`: what was,
-    once they are known.
+    `entered`: the context, `lacking`: what it takes yet (also of somebody who is asked for something else first),
+    `question`: what has to be agreed to, and `given`: what was, once they are known.
     """
 
     standing: Standing
@@ -223,6 +223,8 @@ def look(asked: Asked, browser: Browser | None) -> Situation:
         return Situation(Standing(asked.request.prompt, is_signed_in=False))
     level = levels.of(session.proofs)
     situation = Situation(_of_person(asked, session, level), session)
+    if situation.need in (Need.PROOF, Need.STRENGTH):
+        return replace(situation, lacking=_lacking_there(asked, session))
     if situation.need in OF_THE_PERSON:
         return situation
     _require_essential(asked, level)
@@ -262,10 +264,11 @@ def demand(asked: Asked, situation: Situation, *, targets: tuple[str, ...]) -> D
     """What `login` has to see to, for what is missing. `targets`: where its forms may lead."""
     if situation.need is Need.CONTEXT and situation.choice:
         return replace(situation.choice, targets=targets)
-    if situation.lacking and situation.session:
-        return _to_enter(asked, situation.lacking, situation.session, targets)
-    present = situation.session if situation.need in (Need.PROOF, Need.STRENGTH) else None
-    return Demand(
+    lacking, session = situation.lacking, situation.session
+    if situation.need is Need.ENTRY and lacking and session:
+        return _to_enter(asked, lacking, session, targets)
+    present = session if situation.need in (Need.PROOF, Need.STRENGTH) else None
+    wanted = Demand(
         fresh="login" in asked.request.prompt,
         max_age=asked.max_age,
         acr=asked.acr,
@@ -275,20 +278,30 @@ def demand(asked: Asked, situation: Situation, *, targets: tuple[str, ...]) -> D
         organizations=_hosts(asked),
         targets=targets,
     )
+    return _with(wanted, lacking) if lacking else wanted
+
+
+def _with(wanted: Demand, lacking: Lacking) -> Demand:
+    """What is wanted of a person, and what lacks for where they are going, in one: nobody is asked twice."""
+    return replace(
+        wanted,
+        max_age=min((age for age in (wanted.max_age, lacking.max_age) if age is not None), default=None),
+        least=levels.highest(wanted.least, lacking.least),
+        methods=lacking.methods,
+        spares=lacking.spares and not levels.meets(wanted.acr, TWO_FACTORS),
+    )
 
 
 def _to_enter(asked: Asked, lacking: Lacking, session: LiveSession, targets: tuple[str, ...] = ()) -> Demand:
     """What lacks for the context, of the person who is signed in."""
-    return Demand(
-        max_age=lacking.max_age,
+    wanted = Demand(
         acr=asked.acr,
-        least=levels.highest(lacking.least, asked.least_acr),
-        methods=lacking.methods,
-        spares=lacking.spares and not levels.meets(asked.acr, TWO_FACTORS),
+        least=asked.least_acr,
         person=session.user_id,
         organizations=_hosts(asked),
         targets=targets,
     )
+    return _with(wanted, lacking)
 
 
 def _hosts(asked: Asked) -> tuple[str, ...] | None:
@@ -421,6 +434,19 @@ def _lacking(asked: Asked, session: LiveSession, entered: Entered) -> Lacking | 
     if not lacking.can_be_proven or _was_asked_for(asked, _to_enter(asked, lacking, session)):
         raise AccessDenied("the organization demands more proof", error_detail=lacking.detail)
     return lacking
+
+
+def _lacking_there(asked: Asked, session: LiveSession) -> Lacking | None:
+    """What the context takes yet that the request names; nothing where it has still to be found, or is refused."""
+    try:
+        wanted = contexts.wanted(asked.client, asked.named)
+        entered = contexts.enter(session.user_id, wanted.context, asked.client) if wanted.is_settled else None
+    except InvalidTarget:
+        return None
+    if entered is None:
+        return None
+    lacking = entering.judge(session.user_id, entered.roles, Evidence(session.proofs, session.last_seen_at)).lacking
+    return lacking if lacking and lacking.can_be_proven else None
 
 
 def _wished(asked: Asked, judged: Judged, session: LiveSession) -> Lacking | None:

@@ -118,6 +118,23 @@ def test_nobody_gets_out_of_it_by_declining(browser: Browser, shop: RelyingParty
         page = decline(browser, page)
 
 
+@pytest.mark.parametrize("asked", [{"acr_values": "aal2"}, {"max_age": "0"}, {"prompt": "login"}], ids=str)
+def test_whoever_is_asked_for_something_else_is_asked_for_what_the_organization_takes_at_once(
+    browser: Browser, shop: RelyingParty, asked: dict[str, str]
+) -> None:
+    demand(mfa="required")
+    step_up(browser, DAN.id, "password")
+    page = browser.get(shop.authorize_url(organization="acme", **asked))
+    if "acr_values" not in asked:
+        assert page.path == "/login/password"
+        page = prove(browser, page, "password")
+    assert (page.path, any(form.action.startswith("/login/enrol/decline") for form in page.forms)) == (
+        "/login/enrol",
+        False,
+    )
+    assert told(shop, prove(browser, page, "totp"))[1] == "aal2"
+
+
 @pytest.mark.rule("TOT-07")
 def test_whoever_has_a_second_factor_shows_it_and_goes_on(browser: Browser, shop: RelyingParty) -> None:
     demand(mfa="required")
