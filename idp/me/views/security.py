@@ -9,6 +9,7 @@ from idp.login.views import requires
 from idp.me.views import frame
 from idp.sessions import people, trusted_devices
 from idp.sessions.people import LiveSession
+from idp.users import users
 
 
 def init(app: Flask) -> None:
@@ -28,6 +29,7 @@ def show(session: LiveSession) -> ResponseReturnValue:
         offers_ending=len(people.of_person(user_id)) > 1,
         is_recent=stepping_up.is_recent(session),
         passkeys=passkeys.of(user_id),
+        known_to_keepers=passkeys.accepted(users.find(user_id)),
         app=next((one for one in factors.of(user_id) if one.kind == "totp"), None),
         codes=recovery_codes.left(user_id),
         most_codes=recovery_codes.NUMBER,
