@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+import pyotp
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
@@ -92,13 +93,54 @@ def test_who_lost_the_last_role_in_a_place_may_go_on_in_another(demo: Demo, brow
         expect(page.get_by_text("each call names an account")).to_be_visible()
 
 
-def test_a_payout_asks_for_a_proof_that_nobody_can_give_yet(demo: Demo, browser: Browser) -> None:
+def test_a_payout_asks_for_a_second_factor_and_works_with_one(demo: Demo, browser: Browser) -> None:
+    """Payments challenges (RFC 9470), Ledger sends Olivia to prove more, and her session is stepped up."""
     with browsers.visit(browser, demo.ledger) as page:
         sign_in(page, "Olivia Okafor", "Northwind EU")
         assert results(page)["POST /payouts"].startswith("Wants proof 401 You hold it, but it wants a second factor")
         page.get_by_role("link", name="Prove it").click()
+        expect(page.get_by_role("heading", name="Set up a second factor")).to_be_visible()
+        press(page, "#enrol-decline")
         expect(page.get_by_text("You came back with what you had proved before: one factor.")).to_be_visible()
         assert results(page)["POST /charges"].startswith("Allowed 201")
+
+        page.get_by_role("link", name="Prove it").click()
+        phone = set_up_an_app(page)
+        expect(page.locator("body")).to_have_attribute("data-page", "dashboard")
+        assert results(page)["POST /payouts"].startswith("Allowed 201 Your token lists it.")
+        assert (claims(page)["acr"], claims(page)["amr"]) == ("aal2", '["pwd", "otp", "mfa"]')
+        assert_good_to_look_at(page)
+
+    with browsers.visit(browser, demo.ledger, Look(scripts=False)) as plain:
+        plain.get_by_role("link", name="Olivia Okafor").click()
+        press(plain, "#identifier-submit")
+        plain.fill("#password", PASSWORD)
+        press(plain, "#login-submit")
+        plain.fill("#otp", next_code(phone))
+        press(plain, "#otp-submit")
+        choose(plain, "Northwind EU")
+        assert "POST /payouts" in allowed(plain)
+    demo.idp("user", "reset-mfa", "olivia", "--reason", "the story is over")
+
+
+def test_an_organization_that_wants_more_says_so_at_the_next_token(demo: Demo, browser: Browser) -> None:
+    """Without signing anybody out: whoever goes on proves it, and works where they worked."""
+    with browsers.visit(browser, demo.ledger) as page:
+        sign_in(page, "Bob Baker", "Northwind EU")
+        demo.idp("org", "update", "northwind", "--policy", "mfa=required")
+        enter(page, "Northwind US")
+        expect(page.get_by_role("heading", name="Set up a second factor")).to_be_visible()
+        expect(page.locator("#enrol-decline")).to_have_count(0)
+        press(page, "#login-cancel")
+        expect(page.get_by_role("heading", name="You are not signed in")).to_be_visible()
+        page.goto(demo.ledger)
+        assert claims(page)["account_id"] == "acct_northwind_eu", "what he had he has until it runs out"
+        enter(page, "Northwind US")
+        set_up_an_app(page)
+        expect(page.locator("details.pop > summary")).to_contain_text("Northwind US")
+        assert (claims(page)["account_id"], claims(page)["acr"]) == ("acct_northwind_us", "aal2")
+    demo.idp("org", "update", "northwind", "--policy", "mfa=optional")
+    demo.idp("user", "reset-mfa", "bob", "--reason", "the story is over")
 
 
 def test_money_moves_once_however_often_the_page_is_loaded(demo: Demo, browser: Browser) -> None:
@@ -146,6 +188,23 @@ def sign_in(page: Page, name: str, place: str) -> None:
     choose(page, place)
 
 
+def set_up_an_app(page: Page) -> pyotp.TOTP:
+    """Set up an authenticator app where the provider asks for something, and keep the recovery codes; the app."""
+    press(page, "#app-begin")
+    phone = pyotp.parse_uri(page.locator("a[href^='otpauth:']").get_attribute("href") or "")
+    assert isinstance(phone, pyotp.TOTP)
+    page.fill("#otp", phone.now())
+    press(page, "#otp-submit")
+    page.check("#saved")
+    press(page, "#codes-submit")
+    return phone
+
+
+def next_code(phone: pyotp.TOTP) -> str:
+    """The code of the step to come: that of this one may be spent, and the next one is taken already."""
+    return phone.at(int(time.time()) + phone.interval)
+
+
 def choose(page: Page, place: str) -> None:
     """Where to work, at the provider."""
     page.get_by_label(place).first.check()
@@ -155,10 +214,15 @@ def choose(page: Page, place: str) -> None:
 
 def switch(page: Page, place: str) -> None:
     """Where to work, at Ledger."""
+    enter(page, place)
+    expect(page.locator("details.pop > summary")).to_contain_text(place)
+
+
+def enter(page: Page, place: str) -> None:
+    """Ask Ledger for another place; the provider may have a question first."""
     page.click("details.pop > summary")
     with page.expect_navigation():
         page.get_by_role("button", name=place).first.click()
-    expect(page.locator("details.pop > summary")).to_contain_text(place)
 
 
 def claims(page: Page) -> Mapping[str, str]:
