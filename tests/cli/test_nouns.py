@@ -8,10 +8,12 @@ import pytest
 
 from idp.audit import seal
 from idp.clients import secrets
+from idp.credentials import factors
 from idp.credentials.models import Password
 from idp.platform import bearer, database
 from tests.cli.conftest import Idp
-from tests.traces import events, losses
+from tests.phones import codes_of, given_to
+from tests.traces import OPERATOR, entries, events, losses
 
 GOOD = "correct horse battery staple"
 BCRYPT = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
@@ -99,6 +101,31 @@ def test_a_password_comes_from_standard_input_and_is_never_shown(idp: Idp) -> No
         refused = idp("user", "set-password", "olivia", stdin=stdin, status=1)
         assert not stdin or stdin not in refused.stdout + refused.stderr
     idp("user", "set-password", "olivia", "--password-stdin", "--password-hash-stdin", stdin=GOOD, status=1)
+
+
+def test_what_somebody_has_is_shown_and_reset_for_a_reason(idp: Idp) -> None:
+    olivia = idp("user", "create", "olivia", "--password-stdin", stdin=GOOD).json["id"]
+    given_to(olivia), codes_of(olivia)
+    with database.writing():
+        factors.add(olivia, "passkey", "Work laptop", by=OPERATOR)
+    shown = idp("user", "get", "olivia").json
+    assert shown["methods"] == ["passkey", "password", "recovery_code", "totp"]
+    assert [(one["kind"], one["name"]) for one in shown["factors"]] == [("totp", ""), ("passkey", "Work laptop")]
+    assert shown["recovery_codes"] == 10
+    for words in ((), ("--reason", " ")):
+        idp("user", "reset-mfa", "olivia", *words, status=2 if not words else 1)
+    assert idp("user", "get", "olivia").json == shown
+    assert idp("user", "reset-mfa", "olivia", "--reason", "showed her passport").json["factors_taken"] == 2
+    shown = idp("user", "get", "olivia").json
+    assert (shown["methods"], shown["factors"], shown["recovery_codes"]) == (["password"], [], 0)
+    (reset,) = [entry for entry in entries(olivia) if entry.event == "user.factors.reset"]
+    assert "showed her passport" in (reset.after_json or "")
+
+
+def test_whoever_is_left_without_a_password_is_named(idp: Idp) -> None:
+    idp("user", "create", "olivia")
+    said = idp("user", "reset-mfa", "olivia", "--reason", "lost")
+    assert (said.json["factors_taken"], "set-password" in said.stderr) == (0, True)
 
 
 def test_creating_again_keeps_the_password_that_is_there(idp: Idp) -> None:
