@@ -28,7 +28,7 @@ from idp.platform import backup as backups
 from idp.platform.backup import Manifest, Part, Rows
 from idp.platform.database import db
 from idp.platform.errors import Conflict, Invalid
-from idp.sessions import people
+from idp.sessions import people, trusted_devices
 from idp.users import first_run
 from idp.users.models import User
 
@@ -37,6 +37,7 @@ AFTERWARDS: Final[tuple[tuple[str, Callable[[Actor], int]], ...]] = (
     ("jobs freed", lambda _: jobs.let_go()),
     ("authorizations ended", lambda _: authorizations.end_unseen()),
     ("sessions ended", lambda _: people.end_everybodys("restored")),
+    ("trusted browsers ended", lambda _: trusted_devices.end_everybodys()),
     ("setup links voided", lambda _: first_run.close_door()),
     # one line for everything that was valid once, or held by somebody, when the backup was made
 )

@@ -88,6 +88,12 @@ def end_given_for(user_id: str, factor_id: str, *, by: Actor) -> int:
     return _end(user_id, by, TrustedDevice.factor_id == factor_id)
 
 
+def end_everybodys() -> int:
+    """End the trust in every browser there is, without an entry for each: a restore brings back what had ended."""
+    ending = update(TrustedDevice).where(TrustedDevice.ended_at.is_(None)).values(ended_at=clock.now())
+    return int(database.session().execute(ending).rowcount)  # type: ignore[attr-defined]
+
+
 def forget(user: User, by: Actor) -> None:
     """A step of `lifecycle.before_deleting`."""
     database.session().execute(delete(TrustedDevice).where(TrustedDevice.user_id == user.id))

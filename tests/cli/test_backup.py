@@ -29,7 +29,7 @@ from idp.organizations.models import Invitation
 from idp.platform import archive, clock, database, jobs, schema
 from idp.platform.database import Model, db
 from idp.platform.jobs import Job
-from idp.sessions import browsers, people
+from idp.sessions import browsers, people, trusted_devices
 from idp.sessions.proofs import Proof
 from idp.users import first_run, users
 from idp.users.first_run import SetupClosed
@@ -237,12 +237,15 @@ def test_nobody_is_signed_in_and_no_link_sets_up_any_more(
         ben = users.by_username("ben")
         assert ben
         session, cookie = people.open_session(browser, ben.id, [Proof("password", clock.now())])
+        trusted_devices.trust(browser, ben.id, "")
     assert people.find(browsers.recognise(cookie), session.id)
+    assert trusted_devices.trusted(browsers.recognise(cookie), ben.id)
     idp("backup", str(tmp_path / "signed-in.backup"))
     said = restore(elsewhere, tmp_path / "signed-in.backup").json
-    assert (said["sessions ended"], said["setup links voided"]) == (1, 1)
+    assert (said["sessions ended"], said["trusted browsers ended"], said["setup links voided"]) == (1, 1, 1)
     with _at(elsewhere):
         assert people.in_browser(browsers.recognise(cookie)) == []
+        assert not trusted_devices.trusted(browsers.recognise(cookie), ben.id)
         with pytest.raises(SetupClosed):
             first_run.require_open(link.token)
 
