@@ -407,7 +407,7 @@ def fits(page: Page) -> None:
 
 TOO_SMALL = """() => [...document.querySelectorAll('button, summary, main input, a.btn')]
     .filter((one) => one.checkVisibility())
-    .filter((one) => one.getBoundingClientRect().height < (one.type === 'radio' ? 20 : 44))
+    .filter((one) => one.getBoundingClientRect().height < (['checkbox', 'radio'].includes(one.type) ? 20 : 44))
     .map((one) => one.outerHTML)"""
 
 
