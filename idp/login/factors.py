@@ -22,7 +22,13 @@ class LastWayIn(Conflict):
 
     code = "last_way_in"
     title = "This is your only way to sign in"
-    remedy = "Set up another way first: a passkey, or a password."
+    remedy = "Add another passkey first, or set a password."
+
+
+class LastPassword(LastWayIn):
+    """The password is the last of it: nobody has a second one."""
+
+    remedy = "Add a passkey first."
 
 
 class StillDemanded(Conflict):
@@ -72,6 +78,18 @@ def set_up_app(user_id: str, bound_to: str, code: str, *, by: Actor) -> Factor:
     if old:
         _forget_what_rests_on(user_id, old, by=by)
     return made
+
+
+def give_app(user_id: str, secret: bytes, *, by: Actor) -> None:
+    """Let the person's authenticator app be one with this secret, made elsewhere, in place of the one they have.
+
+    The old one is taken as `remove` takes it, and nobody is asked whether it may be.
+    """
+    lock(user_id)
+    for one in factors.of(user_id):
+        if one.kind == "totp":
+            _take(user_id, one.id, by=by)
+    authenticator_apps.store(user_id, secret, by=by)
 
 
 def set_password(user_id: str, hashed: str, *, by: Actor, is_short: bool = False) -> None:
@@ -135,9 +153,10 @@ def _refuse(hindrance: Conflict | None) -> None:
 
 def _hindrance(user_id: str, after: Held) -> Conflict | None:
     """What is left lets the person sign in, and reach what they can reach now and have to; else why not."""
+    now = held.by(user_id)
     if not after.has_password and not after.passkeys:
-        return LastWayIn()
-    before = _lasting(held.by(user_id))
+        return LastPassword() if now.has_password else LastWayIn()
+    before = _lasting(now)
     for one in strictest.of(user_id):
         wanted = levels.highest(ONE_FACTOR, *one.entry.levels)
         if _meets(before, one.entry.methods, wanted) and not _meets(_lasting(after), one.entry.methods, wanted):
