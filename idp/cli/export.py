@@ -245,6 +245,8 @@ def _person(one: Person, memberships: Mapping[str, list[Json]], with_hashes: boo
     said |= {"other_emails": others} if others else {}
     if one.hash:
         said["password_hash"] = one.hash if with_hashes else STORED
+    said |= {"totp_secret": STORED} if one.has_app else {}
+    said |= {"recovery_codes": [STORED]} if one.has_codes else {}
     said |= {"status": "disabled"} if one.is_disabled else {}
     said |= {name: value for name, value in sorted(one.claims.items()) if name != "updated_at"}
     return said | ({"memberships": memberships[one.id]} if one.id in memberships else {})

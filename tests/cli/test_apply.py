@@ -14,13 +14,15 @@ from idp.app import start
 from idp.cli.apply import carrying_out, command, parsing, steps
 from idp.cli.apply.plan import Plan
 from idp.clients import clients, secrets
-from idp.credentials import passwords
+from idp.credentials import authenticator_apps, passwords, recovery_codes
+from idp.credentials import held as held_credentials
 from idp.organizations import accounts, effective, grants, memberships, ownership, policies, roles, scopes, teams
 from idp.organizations.effective import Context, Holder
 from idp.organizations.grants import Grantee, Wanted
 from idp.platform import bearer, clock, database
 from idp.users import addresses, lifecycle, operators, users
 from tests.cli.conftest import Idp
+from tests.phones import Phone, codes_of
 from tests.traces import OPERATOR, entries, events
 
 ACME = """
@@ -406,10 +408,55 @@ def test_a_password_is_set_once_and_another_one_anew(acme: Plan) -> None:
     assert apply(first).steps == ()
 
 
+APP = "users: [{username: bob, totp_secret: %s}]"
+CODES = "users: [{username: bob, recovery_codes: %s}]"
+MINE = "[abcd-efgh-jkmn-pqrs, 'Correct Horse Battery 1']"
+
+
+def verified(phone: Phone) -> bool:
+    with database.writing():
+        return authenticator_apps.verify("usr_bob", phone.code()) is not None
+
+
+def test_an_authenticator_app_is_set_once_and_another_one_in_its_place(acme: Plan) -> None:
+    old, new = Phone("JBSWY3DPEHPK3PXPJBSWY3DP"), Phone("KRUGS4ZANFZSAYJAONSWG4TFOQQHI33P")
+    assert apply(APP % "jbsw y3dp ehpk 3pxp jbsw y3dp").counts() == {"user.app.set": 1}
+    for again in (old.secret, "jbsw y3dp ehpk 3pxp jbsw y3dp", "<stored>"):
+        assert apply(APP % again).steps == ()
+    assert verified(old)
+    assert apply(APP % new.secret).counts() == {"user.app.set": 1}
+    assert not verified(old)
+    assert verified(new)
+    assert events("usr_bob").count("user.factor.removed") == 1
+    assert new.secret not in str([said(apply(APP % old.secret)), [entry.after_json for entry in entries()]])
+
+
+def test_recovery_codes_of_a_file_count_once_whatever_became_of_them(acme: Plan) -> None:
+    assert apply(CODES % MINE).counts() == {"user.codes.set": 1}
+    with database.writing():
+        assert recovery_codes.use("usr_bob", "ABCD EFGH JKMN PQRS")
+    for again in (MINE, "[]", "[<stored>]"):
+        assert apply(CODES % again).steps == ()
+    assert recovery_codes.left("usr_bob") == 1
+    own = codes_of("usr_bob")
+    assert apply(CODES % MINE).steps == (), "what the person made since is theirs"
+    assert recovery_codes.left("usr_bob") == 10
+    assert apply(CODES % "[something else that is long]").counts() == {"user.codes.set": 1}
+    with database.writing():
+        assert not recovery_codes.use("usr_bob", own[0])
+
+
+def test_a_new_person_comes_with_a_second_factor(acme: Plan) -> None:
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DP"
+    plan = apply(f"users: [{{username: nia, id: usr_nia, totp_secret: {secret}, recovery_codes: {MINE}}}]")
+    assert plan.counts() == {"user.create": 1, "user.app.set": 1, "user.codes.set": 1}
+    assert held_credentials.methods("usr_nia") == {"totp", "recovery_code"}
+
+
 def test_a_marker_where_nothing_is_stored_is_noted_and_nothing_is_made(acme: Plan) -> None:
     plan = apply(
         """
-users: [{username: bob, password: <stored>}]
+users: [{username: bob, password: <stored>, totp_secret: <stored>, recovery_codes: [<stored>]}]
 clients: [{client_id: web, client_secret: <stored>}, {client_id: machine, client_secret: <stored>}]
 signing_keys: [{kid: none-such, purpose: access_token, alg: ES256, private_key: <stored>}]
 """
@@ -417,6 +464,8 @@ signing_keys: [{kid: none-such, purpose: access_token, alg: ES256, private_key: 
     assert plan.steps == ()
     assert [(note.line, note.said) for note in plan.notes] == [
         (3, "left out: no password of bob is stored here"),
+        (3, "left out: no authenticator app of bob is stored here"),
+        (3, "left out: no recovery codes of bob are stored here"),
         (4, "left out: no secret of web is stored here"),
         (5, "left out: no key none-such is stored here"),
     ]

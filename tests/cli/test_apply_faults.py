@@ -180,9 +180,14 @@ READ: dict[str, list[tuple[int, str, str]]] = {
         (3, "organizations[0].domains[0].connection", "not available in this release"),
         (3, "organizations[0].domains[0].mode", "expected off: the others are not available in this release"),
     ],
-    HEAD + "users:\n- {username: bob, totp_secret: ABC, recovery_codes: [x]}": [
-        (3, "users[0].recovery_codes", "not available in this release"),
-        (3, "users[0].totp_secret", "not available in this release"),
+    HEAD + "users:\n- {username: bob, totp_secret: ABC, recovery_codes: [x, <stored>, [y]]}": [
+        (3, "users[0].recovery_codes[0]", "a recovery code has from 13 to 128 letters and digits"),
+        (3, "users[0].recovery_codes[2]", "expected a text, not a list or mapping"),
+        (3, "users[0].totp_secret", "the secret of an authenticator app is written in base32"),
+    ],
+    HEAD + "users:\n- {username: bob, totp_secret: JBSWY3DP, recovery_codes: x}": [
+        (3, "users[0].recovery_codes", "expected a list"),
+        (3, "users[0].totp_secret", "the secret of an authenticator app has from 14 to 128 bytes"),
     ],
 }
 """Files, and the faults that are found by reading alone."""
@@ -438,12 +443,13 @@ def test_a_file_that_is_not_there_is_said_to_be_unreadable(idp: Idp, tmp_path: P
 def test_no_fault_repeats_a_secret(idp: Idp, tmp_path: Path) -> None:
     file = tmp_path / "secrets.yaml"
     file.write_text(
-        HEAD + "users: [{username: admin, password: hunter2hunter2}, {username: b, password_hash: hunter2}]\n"
+        HEAD + "users: [{username: admin, password: hunter2hunter2}, {username: b, password_hash: hunter2},\n"
+        "  {username: c, totp_secret: hunter2hunter2, recovery_codes: [hunter2]}]\n"
         "clients: [{client_id: c, client_secret: [hunter2]}]\n"
         "signing_keys: [{kid: k, purpose: access_token, alg: ES256, private_key: hunter2}]\n"
     )
     said = idp("apply", str(file), status=1)
-    assert len(said.json["faults"]) == 4
+    assert len(said.json["faults"]) == 6
     file.write_text("version: 1\nusers: [{password: 'hunter2\n")
     for output in (said, idp("apply", str(file), status=1)):
         assert "hunter2" not in output.stdout + output.stderr + json.dumps(output.json)

@@ -35,7 +35,8 @@ organizations:
   teams: [{key: finance, name: Finance, members: [bob], roles: [analyst], group_roles: {eu: [x_lead]}}]
   domains: [{name: northwind.example, verified: true}]
 users:
-- {username: olivia, email: olivia@northwind.example, email_verified: true, password: correct horse battery staple}
+- {username: olivia, email: olivia@northwind.example, email_verified: true, password: correct horse battery staple,
+   totp_secret: JBSWY3DPEHPK3PXPJBSWY3DP, recovery_codes: [abcd-efgh-jkmn-pqrs, stuv-wxyz-2345-6789]}
 - username: bob
   email: bob@northwind.example
   locale: de
@@ -90,10 +91,12 @@ def test_an_export_holds_no_secret_but_the_marker(everything: Path, idp: Idp, tm
     said = exported(idp, tmp_path / "out.yaml")
     stored = database.session().execute(text("SELECT hash FROM passwords")).scalars().all()
     assert stored
-    for secret in ("correct horse", "0123456789-secret", "$argon2", "PRIVATE", '"d":', *stored):
+    for secret in ("correct horse", "0123456789-secret", "$argon2", "PRIVATE", '"d":', "JBSWY3", "abcd-efgh", *stored):
         assert secret not in said
     assert "password_hash: <stored>" in said
     assert "client_secret: <stored>" in said
+    assert "totp_secret: <stored>" in said
+    assert "recovery_codes: [<stored>]\n" in said
 
 
 @pytest.mark.rule("KEY-05")

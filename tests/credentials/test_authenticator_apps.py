@@ -326,7 +326,9 @@ def test_a_secret_made_elsewhere_is_read_as_it_may_be_written(app: Flask, spelt:
     assert authenticator_apps.parse_secret(spelt(secret)) == base64.b32decode(secret)
 
 
-@pytest.mark.parametrize("text", ["", "JBSWY3DP", "not base32!", "0189", "A" * 4_000, "é" * 32, "JBSWY3DPEHPK3PX"])
+@pytest.mark.parametrize(
+    "text", ["", "JBSWY3DP", "not base32!", "0189", "A" * 4_000, "é" * 32, "JBSWY3DPEHPK3PX", "JBSWY3DPEHPK3PXPJBSWY"]
+)
 def test_what_is_no_secret_is_refused_and_not_repeated(app: Flask, text: str) -> None:
     with pytest.raises(Invalid) as refused:
         authenticator_apps.parse_secret(text)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from idp.cli.apply import steps
 from idp.cli.apply.hands import Hands
 from idp.cli.apply.steps import Step
-from idp.credentials import passwords
+from idp.credentials import passwords, recovery_codes
+from idp.login import factors
 from idp.users import addresses, lifecycle, operators, users
 from idp.users.users import NewUser
 
@@ -35,6 +36,10 @@ def act(hands: Hands, step: Step) -> None:
             lifecycle.delete(hands.user(step.subject), by=by)
         case steps.SetPassword():
             passwords.store(hands.id(step.subject), step.hash, by=by)
+        case steps.SetApp():
+            factors.give_app(hands.id(step.subject), step.secret, by=by)
+        case steps.SetCodes():
+            recovery_codes.store(hands.id(step.subject), step.codes, by=by)
         case steps.AddOperator():
             operators.add(hands.user(step.subject), step.role, by=by)
         case steps.RemoveOperator():

@@ -9,7 +9,7 @@ from idp.cli.apply.parse_organizations import is_absent
 from idp.cli.apply.passwords import about
 from idp.cli.apply.places import Place
 from idp.cli.apply.wanted import Json, Said, Secret, WantedAddress, WantedMembership, WantedOperator, WantedUser
-from idp.credentials import passwords
+from idp.credentials import authenticator_apps, passwords, recovery_codes
 from idp.platform.errors import Invalid
 from idp.users import claims, names, operators
 from idp.users.names import EmailAddress
@@ -24,7 +24,6 @@ def read(fields: Fields) -> WantedUser:
     password_hash = _secret(fields, "password_hash", passwords.imported)
     if password and password_hash:
         fields.faults.add(password_hash.place, "expected either password or password_hash")
-    fields.not_yet("totp_secret", "recovery_codes")
     wanted = WantedUser(
         place=fields.place,
         id=fields.text("id") or "",
@@ -32,6 +31,8 @@ def read(fields: Fields) -> WantedUser:
         addresses=addresses,
         password=password,
         password_hash=password_hash,
+        totp_secret=_secret(fields, "totp_secret", authenticator_apps.parse_secret),
+        recovery_codes=_codes(fields),
         status=fields.choice("status", "active", "disabled"),
         memberships=tuple(_membership(one) for one in fields.each("memberships")),
         is_absent=is_absent(fields),
@@ -55,7 +56,7 @@ def read_operator(node: Node, place: Place, fields: Fields) -> WantedOperator:
     return operator
 
 
-def _secret(fields: Fields, name: str, check: Callable[[str], str]) -> Secret | None:
+def _secret(fields: Fields, name: str, check: Callable[[str], object]) -> Secret | None:
     """A secret that the policy allows, or the marker."""
     secret = fields.secret(name)
     try:
@@ -64,6 +65,19 @@ def _secret(fields: Fields, name: str, check: Callable[[str], str]) -> Secret | 
     except Invalid as refusal:
         fields.faults.add(fields.place.of(name), refusal.message)
     return secret
+
+
+def _codes(fields: Fields) -> tuple[Secret, ...]:
+    """Recovery codes that are long enough, or the marker."""
+    found = [(fields.text_of(node, place), place) for node, place in fields.nodes("recovery_codes") or ()]
+    codes = [Secret(text, place) for text, place in found if text is not None]
+    for code in codes:
+        try:
+            if not code.is_stored:
+                recovery_codes.require_long(code.text)
+        except Invalid as refusal:
+            fields.faults.add(code.place, refusal.message)
+    return tuple(codes)
 
 
 def _require_allowed(wanted: WantedUser, fields: Fields) -> None:

@@ -9,6 +9,7 @@ from idp.cli.apply.passwords import Passwords
 from idp.cli.apply.present import Address, Person
 from idp.cli.apply.steps import Ref
 from idp.cli.apply.wanted import Json, WantedAddress, WantedMembership, WantedOperator
+from idp.credentials import authenticator_apps, recovery_codes
 from idp.users import names
 from idp.users.users import UserSettings
 
@@ -27,6 +28,8 @@ def draw(pair: PersonPair, outlook: Outlook, passwords: Passwords, drawing: Draw
         _change(pair, before, drawing)
         _addresses(pair, before, drawing)
     _password(pair, passwords, drawing)
+    _app(pair, drawing)
+    _codes(pair, drawing)
     is_disabled = before is not None and before.is_disabled
     if wanted.status == "disabled" and not is_disabled:
         drawing.add(steps.DisableUser(wanted.place.of("status"), pair.ref))
@@ -129,6 +132,33 @@ def _password(pair: PersonPair, passwords: Passwords, drawing: Drawing) -> None:
     hashed = secret.text if secret is pair.wanted.password_hash else passwords.hash_of(secret, stored)
     if hashed != stored:
         drawing.add(steps.SetPassword(secret.place, pair.ref, hashed))
+
+
+# Second factors
+
+
+def _app(pair: PersonPair, drawing: Drawing) -> None:
+    secret, before = pair.wanted.totp_secret, pair.before
+    if secret is None:
+        return
+    if secret.is_stored:
+        if before is None or not before.has_app:
+            drawing.note(secret.place, f"left out: no authenticator app of {pair.ref.name} is stored here")
+        return
+    wanted = authenticator_apps.parse_secret(secret.text)
+    if before is None or authenticator_apps.secret_of(before.id) != wanted:
+        drawing.add(steps.SetApp(secret.place, pair.ref, wanted))
+
+
+def _codes(pair: PersonPair, drawing: Drawing) -> None:
+    """The codes of the file count once: the person may have used them, or got new ones, since."""
+    before, said = pair.before, [code for code in pair.wanted.recovery_codes if not code.is_stored]
+    for code in pair.wanted.recovery_codes:
+        if code.is_stored and (before is None or not before.has_codes):
+            drawing.note(code.place, f"left out: no recovery codes of {pair.ref.name} are stored here")
+    texts = tuple(code.text for code in said)
+    if said and (before is None or not recovery_codes.are_known(before.id, texts)):
+        drawing.add(steps.SetCodes(said[0].place, pair.ref, texts))
 
 
 # Memberships

@@ -13,7 +13,7 @@ from idp.clients.apis import ApiSettings
 from idp.clients.clients import ClientSettings
 from idp.clients.models import Client as ClientRow
 from idp.clients.models import ClientDisablement, ClientSecret, ClientSwitch
-from idp.credentials.models import Password
+from idp.credentials.models import Factor, Password, RecoveryCode
 from idp.keys.models import SigningKey
 from idp.organizations import models, policies
 from idp.organizations.models import BUILT_IN
@@ -129,7 +129,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`post`: the instance role of an operator, or empty; `hash`: of the password, or empty."""
+    """`post`: the instance role of an operator, or empty; `hash`: of the password, or empty. `has_app`: an
+    authenticator app; `has_codes`: recovery codes that can be used.
+    """
 
     id: str
     username: str
@@ -139,6 +141,8 @@ class Person:
     addresses: tuple[Address, ...]
     post: str
     hash: str = field(repr=False, default="")
+    has_app: bool = False
+    has_codes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +424,10 @@ def read_people(ids: Collection[str]) -> dict[str, Person]:
     resting = select(UserDisablement.user_id).where(UserDisablement.ended_at.is_(None))
     disabled = {row.user_id for row in _among(resting, UserDisablement.user_id, ids)}
     hashes = {row.user_id: row.hash for row in _among(select(Password.__table__), Password.user_id, ids)}
+    app = select(Factor.user_id).where(Factor.kind == "totp", Factor.ended_at.is_(None))
+    codes = select(RecoveryCode.user_id).where(RecoveryCode.used_at.is_(None), RecoveryCode.ended_at.is_(None))
+    with_app = {row.user_id for row in _among(app, Factor.user_id, ids)}
+    with_codes = {row.user_id for row in _among(codes.distinct(), RecoveryCode.user_id, ids)}
     posts = _operators()
     return {
         row.id: Person(
@@ -431,6 +439,8 @@ def read_people(ids: Collection[str]) -> dict[str, Person]:
             tuple(addresses[row.id]),
             posts.get(row.id, ""),
             hashes.get(row.id, ""),
+            row.id in with_app,
+            row.id in with_codes,
         )
         for row in _among(select(User.__table__).where(User.deleted_at.is_(None)), User.id, ids)
     }

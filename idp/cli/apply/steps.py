@@ -134,6 +134,18 @@ class SetPassword(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class SetApp(Step):
+    ACT, SAYS = "user.app.set", "set the authenticator app of {subject.name}"
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetCodes(Step):
+    ACT, SAYS = "user.codes.set", "set the recovery codes of {subject.name}; others are void"
+    codes: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AddOperator(Step):
     ACT, SAYS = "operator.add", "let {subject.name} run the installation as {role}"
     role: str
@@ -510,6 +522,8 @@ ORDER: tuple[type[Step], ...] = (
     SuspendOrganization,
     CloseOrganization,
     SetPassword,
+    SetApp,
+    SetCodes,
     AddOperator,
     RemoveOperator,
     DisableUser,

@@ -181,6 +181,8 @@ class WantedUser:
     addresses: tuple[WantedAddress, ...]
     password: Secret | None
     password_hash: Secret | None
+    totp_secret: Secret | None
+    recovery_codes: tuple[Secret, ...]
     claims: Mapping[str, Json]
     status: str | None
     memberships: tuple[WantedMembership, ...]
