@@ -86,11 +86,14 @@
     try {
       await ask(form, {});
     } catch (error) {
-      if (error instanceof Refused) form.submit(); // the page that comes says what is the matter
+      if (error instanceof Refused) {
+        form.submit(); // the page that comes says what is the matter
+        return;
+      }
       told.textContent = form.dataset[TOLD[error.name] ?? "failed"];
+      form.removeAttribute("aria-busy");
+      offer();
     }
-    form.removeAttribute("aria-busy");
-    offer();
   };
 
   // Whoever keeps the passkeys hears which of them are good (Web Authentication §5.1.10), where the browser can tell.
@@ -127,5 +130,10 @@
   if (can) {
     keepInOrder();
     offer();
+    addEventListener("pageshow", ({ persisted }) => {
+      if (!persisted) return; // somebody came back to this page
+      for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
+      offer();
+    });
   }
 }

@@ -158,6 +158,7 @@ BOTH: Final[dict[str, Change]] = {
     "extensions that are none": lambda parts: parts.but(flags=parts.flags | ED, rest=parts.rest + b"\xff"),
     "another id": sent(id=encoded(b"another")),
     "another raw id": sent(rawId=encoded(b"another")),
+    "another id, twice": sent(id=encoded(b"another"), rawId=encoded(b"another")),
     "no id": sent(id="", rawId=""),
     "an id that is no text": sent(id=7, rawId=7),
     "an id that is none": sent(id=None, rawId=None),

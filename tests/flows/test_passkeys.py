@@ -4,13 +4,14 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Never
 
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 from sqlalchemy import select, update
 
-from idp.credentials import passkeys
+from idp.credentials import guesses, passkeys
+from idp.credentials.guesses import TooMany
 from idp.login import transactions
 from idp.login.demands import Demand
 from idp.platform import clock, database
@@ -302,6 +303,16 @@ def every_page(page: Page, guest: Visitor) -> Iterator[None]:
         fail(page, name)
         expect(page.get_by_role("alert")).to_be_visible()
         yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guesses, "count_unguessable", too_many)
+        fail(page, "")
+        arrived(page, "error")
+        yield
+
+
+def too_many(_: str) -> Never:
+    """Nothing more is looked at from there for a while."""
+    raise TooMany(90)
 
 
 def equip(guest: Visitor, name: str) -> None:
@@ -323,6 +334,7 @@ def fail(page: Page, name: str) -> None:
     elif name:
         page.fill("#username", "eve")
         press(page, "#identifier-submit")
+    expect(page.locator("form[data-passkey]")).to_be_attached()
     with page.expect_navigation():
         page.evaluate(
             """() => { const form = document.querySelector("form[data-passkey]");

@@ -420,6 +420,17 @@ def test_a_passkey_is_set_up_on_the_way_and_proves_its_owner(
     assert "user.factor.added" in events(olivia)
 
 
+@pytest.mark.rule("TOT-06")
+def test_where_a_passkey_is_set_up_none_is_asked_for(browser: Browser, olivia: str, device: Authenticator) -> None:
+    page = browser.sign_in("olivia", path=asked_for(browser, Demand(least=levels.PHISHING_RESISTANT)))
+    assert fetched(browser, page, "/login/passkey").status_code == 409
+    equipped(olivia, device)
+    page.form("credential").action = f"/login/passkey?{urlsplit(page.address).query}"
+    answer = device.get({"challenge": encoded(bytes(32))})
+    assert browser.send(page, "credential", credential=answer).name == "verify"
+    assert sessions_in(browser) == []
+
+
 def test_a_passkey_that_cannot_be_set_up_is_told_and_nothing_is_stored(
     browser: Browser, olivia: str, device: Authenticator
 ) -> None:

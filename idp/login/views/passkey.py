@@ -7,7 +7,7 @@ nobody's failures hold anybody's passkey back (LOG-05).
 
 from dataclasses import dataclass
 
-from flask import Flask, jsonify, redirect, request
+from flask import Flask, Response, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
@@ -89,9 +89,7 @@ def check() -> ResponseReturnValue:
         settled, cookie, too_many = _judged()
     if cookie:
         browser.carry(browser.known_or_new(), cookie)
-    if too_many:
-        raise too_many
-    return _onward(settled)
+    return _held_back(settled, too_many) if too_many else _onward(settled)
 
 
 @public
@@ -212,6 +210,18 @@ def _enrolling(held: SignIn, known: Browser | None) -> str:
 
 def _proof(factor_id: str, held_in: str) -> Proof:
     return Proof(METHOD, clock.now(), factor_id=factor_id, held_in=held_in)
+
+
+def _held_back(sign_in: SignIn, refusal: TooMany) -> Response:
+    """That a passkey was not accepted, and how long to wait with others that are not."""
+    back = answers.address(progress.step_of(sign_in, browser.current()), sign_in)
+    minutes = -(-refusal.retry_after // 60)
+    reference = correlation.current().request_id
+    page = answers.page(
+        "login/held_back.html", sign_in, refusal.status, back=back, minutes=minutes, reference=reference
+    )
+    page.headers["Retry-After"] = str(refusal.retry_after)
+    return page
 
 
 def _onward(sign_in: SignIn) -> ResponseReturnValue:
