@@ -11,6 +11,7 @@ import time_machine
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
 from idp.audit.trail import Actor
@@ -311,11 +312,19 @@ def test_a_secret_opens_in_its_own_row_alone(olivia: str, bob: str) -> None:
         verify(bob, phone.code())
 
 
-def test_secrets_are_sealed_anew_with_all_others(olivia: str) -> None:
-    sealed = {column.table.name for column in vault.sealed_columns()}
-    assert {"authenticator_apps", "app_enrolments"} <= sealed
+@pytest.mark.rule("KEY-02")
+def test_secrets_are_sealed_anew_with_all_others(app: Flask, olivia: str) -> None:
+    old, new = SecretStr("an older master key, long and random"), SecretStr("a newer master key, just as random")
+    vault.init(app, [old])
     phone, waiting = phones.given_to(olivia), begin(olivia)
-    assert master_keys.begin().total == 0
+    vault.init(app, [new, old])
+    progress = master_keys.begin()
+    assert progress.total == 2
+    while not progress.finished:
+        with database.writing():
+            progress = master_keys.step(progress)
+    assert (progress.moved, progress.unreadable) == (2, ())
+    vault.init(app, [new])
     assert authenticator_apps.pending(olivia, HERE) == waiting
     assert verify(olivia, phone.code())
 
