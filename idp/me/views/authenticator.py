@@ -1,6 +1,6 @@
 """`/me/security/app`: an authenticator app, set up, replaced by another, or removed."""
 
-from flask import Flask, request
+from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
@@ -29,15 +29,19 @@ def init(app: Flask) -> None:
 
 @requires.recently_proven
 def show(session: LiveSession) -> ResponseReturnValue:
-    """The page, with a secret for a new app: the same one again while it waits for its first code."""
+    """The page; with the secret of a new app while that waits for its first code."""
     return _page(session)
 
 
 @requires.recently_proven
 def change(session: LiveSession) -> ResponseReturnValue:
-    """Take the new app by a code of it, or remove the one that is there."""
+    """Begin a new app, take it by a code of it, or remove the one that is there."""
     if request.form.get("act") == "remove":
         return _remove(session)
+    if request.form.get("act") == "begin":
+        with database.writing():
+            authenticator_apps.begin(session.user_id, session.id)
+        return redirect(PATH, 303)
     if authenticator_apps.pending(session.user_id, session.id) is None:
         return _page(session, 400, failure=LATE)
     try:
@@ -71,15 +75,13 @@ def _remove(session: LiveSession) -> ResponseReturnValue:
 
 
 def _page(session: LiveSession, status: int = 200, *, failure: str = "") -> ResponseReturnValue:
-    with database.writing():
-        setup = authenticator_apps.begin(session.user_id, session.id)
     there = _app(session.user_id)
     return frame.page(
         session,
         "security",
         "me/app.html",
         status,
-        setup=setup,
+        setup=authenticator_apps.pending(session.user_id, session.id),
         app=there,
         is_last=len(factors.of(session.user_id)) == 1,
         hindrance=frame.told(removal.hindrance(session.user_id, there.id)) if there else None,

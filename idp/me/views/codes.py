@@ -1,6 +1,6 @@
 """`/me/security/codes`: recovery codes. They are shown once, when they are made."""
 
-from flask import Flask, request
+from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
@@ -9,18 +9,9 @@ from idp.login import stepping_up
 from idp.login.views import enrol, requires
 from idp.me.views import frame
 from idp.platform import database
-from idp.platform.errors import Conflict
 from idp.sessions.people import LiveSession
 
 PATH = f"{frame.SECURITY}/codes"
-
-
-class NothingToRecover(Conflict):
-    """Recovery codes stand in for a second factor, and the person has none."""
-
-    code = "nothing_to_recover"
-    title = "Recovery codes stand in for a second factor, and you have none"
-    remedy = "Add a passkey or set up an authenticator app first."
 
 
 def init(app: Flask) -> None:
@@ -37,14 +28,17 @@ def show(session: LiveSession) -> ResponseReturnValue:
 
 @requires.signed_in
 def make(session: LiveSession) -> ResponseReturnValue:
-    """New codes, shown in the answer and nowhere else; the old ones are void. Or what the person does with them."""
+    """New codes, shown in the answer and nowhere else; the old ones are void. Or what the person does with them.
+
+    Codes stand in for a second factor: whoever has none gets none.
+    """
     if shown := recovery_codes.read(request.form.get("codes", "")):
         return _keep(session, shown)
     if not stepping_up.is_recent(session):
         return requires.to_step_up(session)
     with database.writing():
         if not factors.of(session.user_id):
-            raise NothingToRecover
+            return redirect(PATH, 303)
         made = recovery_codes.make(session.user_id, by=Actor("user", session.user_id))
     return _page(session, made)
 
