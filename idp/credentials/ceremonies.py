@@ -52,6 +52,12 @@ def claim(challenge: bytes, purpose: str, bound_to: str) -> Ceremony | None:
     return database.session().scalars(select(Ceremony).where(*wanted)).one()
 
 
+def void_all() -> int:
+    """Let no challenge be answered any more that was handed out until now; how many."""
+    left = update(Ceremony).where(Ceremony.used_at.is_(None)).values(used_at=clock.now())
+    return cast("CursorResult[object]", database.session().execute(left)).rowcount
+
+
 def clean_up(limit: int = 500) -> int:
     """Delete up to `limit` challenges that are too old to be answered; how many."""
     old = select(Ceremony.challenge_digest).where(Ceremony.expires_at <= clock.now()).limit(limit)

@@ -259,6 +259,7 @@ KEYS: Final[dict[str, Change]] = {
 @pytest.mark.rule("WAN-02")
 @pytest.mark.rule("WAN-04")
 @pytest.mark.rule("WAN-05")
+@pytest.mark.rule("WAN-06")
 def test_no_lie_of_a_new_passkey_is_believed_and_nothing_is_stored(olivia: str, device: Authenticator) -> None:
     set_up(olivia, device)
     before, believed = state(), []
