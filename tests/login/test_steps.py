@@ -80,6 +80,9 @@ def test_what_is_asked_next(standing: Standing, step: Step) -> None:
         (named(APP, EVERYTHING, aim="phr"), ("passkey",)),
         (named(PASSWORD, CODES, methods=APP), ("totp", "recovery_code")),
         (named(APP, EVERYTHING, is_stale=True), ("passkey", "totp", "recovery_code")),
+        (named(PASSKEY, EVERYTHING, is_stale=True, least="aal2"), ("passkey", "totp", "recovery_code")),
+        (named(PASSKEY, EVERYTHING, is_stale=True, least="phr"), ("passkey",)),
+        (named(APP, CODES, is_stale=True, least="phr"), ("totp", "recovery_code")),
         (named(PASSWORD), ()),
     ],
 )

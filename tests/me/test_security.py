@@ -186,6 +186,24 @@ def test_whoever_has_a_passkey_shows_that_one_and_a_code_will_not_do(
 
 
 @pytest.mark.rule("TOT-08")
+def test_a_code_does_not_renew_what_a_passkey_proved(
+    browser: Browser, olivia: str, device: Authenticator, clockwork: Traveller
+) -> None:
+    browser.sign_in("olivia")
+    with_passkey(browser, device)
+    given_to(olivia)
+    clockwork.shift(LATER)
+    page = browser.get("/me/security/app")
+    assert page.name == "verify"
+    assert browser.get(f"{page.address}&way=totp").name == "verify"
+    step_up(browser, olivia, "totp")
+    page = browser.get("/me/security/app")
+    assert page.name == "password"
+    page = by_passkey(browser, device, page)
+    assert (page.path, page.name) == ("/me/security/app", "me")
+
+
+@pytest.mark.rule("TOT-08")
 def test_a_form_of_somebody_whose_proof_is_old_changes_nothing(
     browser: Browser, olivia: str, device: Authenticator, clockwork: Traveller
 ) -> None:
