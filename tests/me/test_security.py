@@ -197,6 +197,7 @@ def test_a_code_does_not_renew_what_a_passkey_proved(
     assert page.name == "verify"
     assert browser.get(f"{page.address}&way=totp").name == "verify"
     step_up(browser, olivia, "totp")
+    clockwork.shift(1)
     page = browser.get("/me/security/app")
     assert page.name == "password"
     page = by_passkey(browser, device, page)
