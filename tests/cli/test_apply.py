@@ -20,6 +20,8 @@ from idp.organizations import accounts, effective, grants, memberships, ownershi
 from idp.organizations.effective import Context, Holder
 from idp.organizations.grants import Grantee, Wanted
 from idp.platform import bearer, clock, database
+from idp.sessions import browsers, people, trusted_devices
+from idp.sessions.proofs import Proof
 from idp.users import addresses, lifecycle, operators, users
 from tests.cli.conftest import Idp
 from tests.phones import Phone, codes_of
@@ -393,6 +395,21 @@ def test_claims_that_are_said_change_and_null_takes_one_away(acme: Plan) -> None
     plan = apply("users: [{username: olivia, given_name: null, family_name: Okafor, address: {country: DE}}]")
     assert len(plan.steps) == 1
     assert users.settings_of(users.find("usr_olivia")).claims == {"family_name": "Okafor", "address": {"country": "DE"}}
+
+
+@pytest.mark.rule("SES-07")
+def test_another_password_signs_out_whoever_is_signed_in(acme: Plan) -> None:
+    file = "users: [{username: bob, password: %s}]"
+    for password, left in (("correct horse battery", 1), ("another horse battery", 0)):
+        with database.writing():
+            browser, _ = browsers.begin()
+            if left:
+                people.open_session(browser, "usr_bob", [Proof("password", 0)])
+                trusted_devices.trust(browser, "usr_bob", "")
+        apply(file % password)
+        database.session().rollback()
+        trusted = trusted_devices.of("usr_bob")
+        assert (len(people.of_person("usr_bob")), len(trusted)) == (left, left)
 
 
 def test_a_password_is_set_once_and_another_one_anew(acme: Plan) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from idp.audit.trail import Actor
 from idp.cli.apply import steps
 from idp.cli.apply.hands import Hands
 from idp.cli.apply.steps import Step
 from idp.credentials import passwords, recovery_codes
 from idp.login import factors
+from idp.sessions import people
 from idp.users import addresses, lifecycle, operators, users
 from idp.users.users import NewUser
 
@@ -35,7 +37,7 @@ def act(hands: Hands, step: Step) -> None:
         case steps.DeleteUser():
             lifecycle.delete(hands.user(step.subject), by=by)
         case steps.SetPassword():
-            passwords.store(hands.id(step.subject), step.hash, by=by)
+            _set_password(hands.id(step.subject), step.hash, by=by)
         case steps.SetApp():
             factors.give_app(hands.id(step.subject), step.secret, by=by)
         case steps.SetCodes():
@@ -46,6 +48,15 @@ def act(hands: Hands, step: Step) -> None:
             operators.remove(hands.user(step.subject), by=by)
         case _:
             raise TypeError(f"nobody knows how to {step.words()}")
+
+
+def _set_password(user_id: str, hashed: str, *, by: Actor) -> None:
+    """Whoever is signed in with another password is signed out, as by `idp user set-password`."""
+    if not passwords.stored(user_id):
+        passwords.store(user_id, hashed, by=by)
+        return
+    factors.set_password(user_id, hashed, by=by)
+    people.end_all_of(user_id, because="password_changed", by=by)
 
 
 def create(hands: Hands, some: Sequence[steps.CreateUser]) -> None:
