@@ -179,6 +179,31 @@ def test_a_passkey_is_added_signs_in_from_the_field_and_from_the_button_and_is_r
         assert base64.urlsafe_b64decode(what["credentialId"] + "==") == base64.b64decode(kept["credentialId"])
 
 
+def test_the_offer_in_the_field_is_made_anew_in_time_and_given_up_for_the_button(guest: Visitor) -> None:
+    with guest.visit("/login") as page:
+        plug(page)
+        page.add_init_script(
+            """const get = navigator.credentials.get.bind(navigator.credentials), asked = [];
+               navigator.credentials.get = (wanted) => {
+                 asked.push([wanted.mediation ?? "modal", wanted.signal]);
+                 const told = asked.map(([how, signal]) => how + (signal?.aborted ? " given up" : ""));
+                 document.documentElement.dataset.asked = told.join(", ");
+                 if (!wanted.mediation) return get(wanted);
+                 return new Promise((_, no) => wanted.signal.onabort = () => no(wanted.signal.reason));
+               }"""
+        )
+        page.clock.install()
+        page.goto(f"{guest.url}/login")
+        html = page.locator("html")
+        expect(html).to_have_attribute("data-asked", "conditional")
+        page.clock.run_for(4 * 60 * 1_000)
+        expect(html).to_have_attribute("data-asked", "conditional given up, conditional")
+        page.click("#passkey-login")
+        over = "conditional given up, conditional given up, modal"
+        expect(html).to_have_attribute("data-asked", f"{over}, conditional")
+        expect(page.locator("form[data-passkey] [role=status]")).to_contain_text("No passkey was used")
+
+
 def test_a_passkey_is_the_second_factor_and_given_anew_before_anything_is_changed(guest: Visitor) -> None:
     with guest.visit("/login") as page:
         by_button_only(page)

@@ -30,6 +30,7 @@ from idp.sessions import devices, trusted_devices
 from idp.sessions.models import Browser
 from idp.sessions.proofs import Proof
 from idp.users import lifecycle, users
+from idp.users.locks import lock
 
 METHOD = "passkey"
 
@@ -115,7 +116,7 @@ def enrol() -> ResponseReturnValue:
 
 
 @public
-def related_origins(_: Call) -> Answer:
+def related_origins(_call: Call) -> Answer:
     """The origins that may use our passkeys (Web Authentication §5.11): our own, and no other."""
     return Answer.json({"origins": [settings().issuer]})
 
@@ -187,6 +188,8 @@ def _enrolled() -> tuple[SignIn, str, tuple[str, ...]]:
     """The sign-in as it stands then, the browser's new token if somebody signed in, and codes to be shown."""
     known = browser.current()
     held = transactions.hold(known, browser.transaction())
+    if held.user_id:
+        lock(held.user_id)  # nobody's first factor is set up twice at once
     user_id, given = _enrolling(held, known), request.form.get("credential")
     if not user_id or not given:
         return held, "", ()
