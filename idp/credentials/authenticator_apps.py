@@ -192,7 +192,7 @@ def _digits(code: str) -> str:
     """`code` in ASCII digits, without spaces, whichever digits a keyboard writes; empty for what can be no code."""
     plain = "".join(code.split()) if len(code) <= _LONGEST else ""
     values = [unicodedata.decimal(letter, None) for letter in plain]
-    return "".join(str(value) for value in values) if len(values) == DIGITS and None not in values else ""
+    return "" if None in values else "".join(str(value) for value in values)
 
 
 # Rows

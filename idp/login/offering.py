@@ -12,16 +12,12 @@ ENROLLABLE = ("passkey", "totp")
 
 
 def to_enrol(standing: Standing) -> tuple[str, ...]:
-    """What can be set up, so that what is missing is reached with it; nothing, where nothing counts that would do.
-
-    Nobody has two authenticator apps, so that none is replaced by the way (TOT-03).
-    """
+    """What can be set up, so that what is missing is reached with it; nothing, where nothing counts that would do."""
     missing = standing.aim if may_decline(standing) else standing.least
     return tuple(
         method
         for method in ENROLLABLE
-        if not (method == "totp" and method in standing.held)
-        and rank(levels.reached((standing.proven | {method}) & standing.methods)) >= rank(missing)
+        if rank(levels.reached((standing.proven | {method}) & standing.methods)) >= rank(missing)
     )
 
 

@@ -169,6 +169,8 @@ def test_nobody_declines_what_is_demanded(browser: Browser, olivia: str) -> None
     answer = browser.client.post(f"/login/enrol/decline?txn={transaction_in(page)}", data=form)
     assert browser.get(answer.location).name == "enrol"
     assert sessions_in(browser) == []
+    sign_in = transactions.find(browsers.recognise(browser.cookie()), transaction_in(page))
+    assert (sign_in.has_declined, sign_in.outcome) == (False, None)
 
 
 @pytest.mark.rule("TOT-06")

@@ -23,6 +23,7 @@ from tests import phones
 from tests.actors import GOOD, Browser, Page, transaction_in
 from tests.login.conftest import made
 from tests.phones import Phone
+from tests.proving import set_up
 from tests.traces import OPERATOR, entries, events
 
 
@@ -213,6 +214,16 @@ def test_after_the_password_alone_no_other_form_does_anything(
     assert database.session().scalars(select(AppEnrolment)).all() == []
     assert len(database.session().scalars(select(Factor)).all()) == 1
     assert events() == before
+
+
+@pytest.mark.rule("TOT-06")
+def test_once_enough_was_proven_no_more_is_taken(browser: Browser, olivia: str, phone: Phone) -> None:
+    set_up(olivia, "passkey")
+    page = browser.sign_in("olivia", path=asked_for(browser, Demand(context="any", forced=True)))
+    assert page.heading == "Use your passkey"
+    page = browser.send(other_way(browser, page, "totp"), "otp", otp=phone.code())
+    assert page.name == "select"
+    assert other_way(browser, page, "passkey").name == "select"
 
 
 @pytest.mark.rule("TOT-05")
