@@ -164,6 +164,21 @@ def test_the_code_with_which_an_app_was_set_up_proves_nothing_more(olivia: str) 
     assert verify(olivia, phone.code(1))
 
 
+@pytest.mark.rule("TOT-03")
+def test_an_app_that_is_confirmed_many_times_at_once_is_one(app: Flask, olivia: str) -> None:
+    phone = Phone.scanning(begin(olivia).uri)
+    together = threading.Barrier(6)
+
+    def give(code: str) -> bool:
+        with app.app_context():
+            together.wait(30)
+            return confirm(olivia, code) != ""
+
+    with ThreadPoolExecutor(6) as crowd:
+        assert sum(crowd.map(give, [phone.code()] * 6)) == 1
+    assert (rows(Factor), events(olivia).count("user.factor.added")) == (1, 1)
+
+
 # Codes
 
 

@@ -95,6 +95,18 @@ def test_a_wrong_code_is_told_first_and_can_be_put_right(browser: Browser, olivi
     assert browser.send(page, "otp", otp=phone.code()).name == "me"
 
 
+@pytest.mark.rule("TOT-02")
+def test_whatever_is_typed_is_answered_with_a_page(browser: Browser, olivia: str, phone: Phone) -> None:
+    phones.codes_of(olivia)
+    for way in ("totp", "recovery_code"):
+        page = other_way(browser, at_code(browser), way)
+        field = "otp" if way == "totp" else way
+        for typed in ("-1", "1e5", "\uff11" * 5, "²" * 6, "\u202e123456", "9" * 100_000, "<b>", "½"):
+            answer = browser.post(page, field, **{field: typed})
+            assert (answer.status_code, Page(answer).name) in ((303, ""), (429, page.name))
+    assert sessions_in(browser) == []
+
+
 @pytest.mark.rule("AUD-03")
 def test_what_failed_is_in_the_trail_and_what_was_typed_is_not(browser: Browser, olivia: str, phone: Phone) -> None:
     typed = phone.wrong()
