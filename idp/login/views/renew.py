@@ -36,22 +36,23 @@ def change() -> ResponseReturnValue:
     user_id = sign_in.user_id
     if user_id is None or not _is_asked(sign_in):
         return answers.onward(sign_in)
+    typed = request.form.get("password", "")
     try:
-        hashed = passwords.hash(request.form.get("password", ""), new_passwords.about(user_id))
+        hashed = passwords.hash(typed, new_passwords.about(user_id))
     except (Invalid, TooBusy) as refusal:
         return _page(sign_in, refusal)
     with database.writing():
-        settled, cookie = _stored(user_id, hashed)
+        settled, cookie = _stored(user_id, hashed, is_short=passwords.is_short(typed))
     if cookie:
         browser.carry(browser.known_or_new(), cookie)
     return answers.onward(settled)
 
 
-def _stored(user_id: str, hashed: str) -> tuple[SignIn, str]:
+def _stored(user_id: str, hashed: str, *, is_short: bool) -> tuple[SignIn, str]:
     held = transactions.hold(browser.current(), browser.transaction())
     if held.user_id != user_id or not _is_asked(held) or lifecycle.is_disabled(user_id):
         return held, ""
-    factors.set_password(user_id, hashed, by=Actor("user", user_id))
+    factors.set_password(user_id, hashed, by=Actor("user", user_id), is_short=is_short)
     return attempts.go_on(held, browser.locked())
 
 
