@@ -74,10 +74,11 @@ def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:
         return held, ""
     cookie = ""
     spared = _spared(held, known)
-    if held.proofs:
+    given = progress.given(held)
+    if given:
         guesses.forgive(guesser(held, known))
-    if held.proofs or spared:
-        session, cookie = people.open_session(known, user_id, (*held.proofs, *spared))
+    if given or spared:
+        session, cookie = people.open_session(known, user_id, (*given, *spared))
         held = transactions.signed_in(held, session.id)
     if held.demand.wants_context() and not held.demand.forced and (only := contexts.only_one(user_id, held.demand)):
         held = transactions.choose(held, only.organization_id, only.account_id)

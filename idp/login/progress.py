@@ -1,18 +1,19 @@
 """How far a sign-in has come: what `steps` decides by, gathered."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from idp.credentials import held
+from idp.credentials import factors, held, passwords
 from idp.login import new_passwords, steps
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
 from idp.platform import clock
-from idp.sessions import people, trusted_devices
+from idp.sessions import levels, people, trusted_devices
 from idp.sessions.models import Browser
 from idp.sessions.proofs import Proof, last_given
 
-ENROLLING = 5 * clock.MINUTE
-"""How old the last proof of somebody may be who sets something up (TOT-03, TOT-08)."""
+RECENT = 5 * clock.MINUTE
+"""How old a proof may be of somebody who changes what they prove themselves with (TOT-03, TOT-08)."""
 
 
 def step_of(sign_in: SignIn, browser: Browser | None) -> Step:
@@ -39,19 +40,30 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
     )
     if not begun.level or sign_in.user_id is None:
         return begun
-    latest = last_given(counting)
+    latest, has = last_given(counting), held.methods(sign_in.user_id)
     return replace(
         begun,
         is_stale=latest < sign_in.created_at and not demand.is_recent(latest),
-        held=held.methods(sign_in.user_id),
+        held=has,
         is_trusted=bool(trusted_devices.trusted(browser, sign_in.user_id)),
-        may_enrol=clock.now() - latest <= ENROLLING,
+        may_enrol=shows_who(counting, levels.reached(has)),
         must_renew=_gave_password(sign_in) and new_passwords.must_renew(sign_in.user_id),
     )
 
 
+def shows_who(proofs: Collection[Proof], level: str) -> bool:
+    """Whether the proofs reach the level, which is the highest that the person can, by something proven recently.
+
+    A password that is given anew makes nothing recent of a passkey that was used hours ago.
+    """
+    reached = levels.reached({proof.method for proof in proofs})
+    return levels.rank(reached) >= levels.rank(level) and any(
+        levels.makes(proof.method, level) for proof in proofs if proof.age() <= RECENT
+    )
+
+
 def _gave_password(sign_in: SignIn) -> bool:
-    return any(proof.method == "password" for proof in sign_in.proofs)
+    return any(proof.method == "password" for proof in given(sign_in))
 
 
 def proofs(sign_in: SignIn, browser: Browser | None) -> tuple[Proof, ...]:
@@ -61,4 +73,18 @@ def proofs(sign_in: SignIn, browser: Browser | None) -> tuple[Proof, ...]:
     ]
     before = mine[0].proofs if mine else ()
     since = sign_in.created_at if sign_in.demand.fresh else 0
-    return (*(proof for proof in before if proof.at >= since), *sign_in.proofs)
+    return (*(proof for proof in before if proof.at >= since), *given(sign_in))
+
+
+def given(sign_in: SignIn) -> tuple[Proof, ...]:
+    """What was proven in this sign-in and holds still: not with a password that was changed since, nor with a passkey
+    or authenticator app that was removed.
+    """
+    if not sign_in.proofs or sign_in.user_id is None:
+        return ()
+    set_at, there = passwords.set_at(sign_in.user_id), {"", *(one.id for one in factors.of(sign_in.user_id))}
+    return tuple(
+        proof
+        for proof in sign_in.proofs
+        if proof.factor_id in there and (proof.method != "password" or (set_at is not None and proof.at >= set_at))
+    )

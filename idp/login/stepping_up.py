@@ -4,13 +4,12 @@ Whoever changes what a person proves themselves with has to have done so (TOT-08
 """
 
 from idp.credentials import held
+from idp.login import progress
 from idp.login.demands import Demand
-from idp.login.progress import ENROLLING
 from idp.sessions import levels
-from idp.sessions.levels import NOTHING
 from idp.sessions.people import LiveSession
 
-RECENT = ENROLLING
+RECENT = progress.RECENT
 """How old (microseconds) a proof may be that still counts as recent."""
 
 
@@ -24,10 +23,7 @@ def is_recent(session: LiveSession) -> bool:
 
     A password that is given anew makes nothing recent of a passkey that was used hours ago.
     """
-    level = highest(session.user_id)
-    return _reaches(session, level) and any(
-        _stands_for(proof.method, level) for proof in session.proofs if proof.age() <= RECENT
-    )
+    return progress.shows_who(session.proofs, highest(session.user_id))
 
 
 def demand(session: LiveSession) -> Demand:
@@ -43,10 +39,3 @@ def demand(session: LiveSession) -> Demand:
 def _reaches(session: LiveSession, level: str) -> bool:
     reached = levels.reached({proof.method for proof in session.proofs})
     return levels.rank(reached) >= levels.rank(level)
-
-
-def _stands_for(method: str, level: str) -> bool:
-    """Whether the method is what makes the level: not the password beside a code, where a code is at hand."""
-    if level in (NOTHING, levels.ONE_FACTOR):
-        return method in levels.METHODS and method != "device"
-    return levels.rank(levels.reached({method, "password"})) >= levels.rank(level)

@@ -28,8 +28,9 @@ class Standing:
 
     `is_named`: somebody said who is signing in. `proven`: methods proven in this sign-in, and in the session that it
     goes on from as far as those count; `is_stale`: something has to be proven anew all the same. `held`: what the
-    person has to prove themselves with. `is_trusted`: they chose to trust this browser. `may_enrol`: the last proof
-    is young enough to set something up. `must_renew`: the password is too short to prove anybody alone.
+    person has to prove themselves with. `is_trusted`: they chose to trust this browser. `may_enrol`: they have
+    just shown who they are, as strongly as they can, so that they may set something up. `must_renew`: the password is
+    too short to prove anybody alone.
 
     `aim`: the level that is wanted; `least`: that has to be reached; `methods`: what counts towards both; `spares`:
     a trusted browser counts, too. `has_declined`: the person does not want to set anything up now.
@@ -99,20 +100,15 @@ def wants_more(standing: Standing) -> bool:
     """Whether the person is asked for more of what they have: for their own sake, or to reach what is wanted.
 
     Whoever has set a second factor up is asked for it at every sign-in, wherever it leads, but in a browser that they
-    trust. Nothing is set up or renewed but by somebody who has just proven something (TOT-08).
+    trust. Nothing is set up or renewed but by somebody who has just shown who they are as strongly as they can, in a
+    browser that is trusted, too (TOT-08).
     """
-    own = TWO_FACTORS if standing.has_second_factor and not standing.is_trusted else NOTHING
-    if rank(standing.level) < rank(own):
-        return True
-    wanted = levels.highest(standing.aim, standing.least)
-    if not _is_reached(standing, wanted) and rank(standing.counting) < rank(standing.reachable):
-        return True
-    return _changes_something(standing) and not standing.may_enrol
+    return _lacks(standing) or (_changes_something(standing) and not standing.may_enrol)
 
 
 def ways(standing: Standing) -> tuple[str, ...]:
     """The second factors that would help now, the strongest first; where one must be given anew, all that are as
-    strong as what has to be reached, or else can be.
+    strong as what has to be reached, or else can be; where something is about to change, as the strongest there is.
     """
     return tuple(method for method in WAYS if method in standing.held and _helps(standing, method))
 
@@ -124,15 +120,25 @@ def falls_short(standing: Standing) -> bool:
     return not _is_reached(standing, standing.aim) and not standing.has_declined
 
 
+def _lacks(standing: Standing) -> bool:
+    own = TWO_FACTORS if standing.has_second_factor and not standing.is_trusted else NOTHING
+    if rank(standing.level) < rank(own):
+        return True
+    wanted = levels.highest(standing.aim, standing.least)
+    return not _is_reached(standing, wanted) and rank(standing.counting) < rank(standing.reachable)
+
+
 def _changes_something(standing: Standing) -> bool:
-    """Whether what the person proves themselves with is about to change: by somebody who has just proven something."""
+    """Whether what the person proves themselves with is about to change."""
     return standing.must_renew or falls_short(standing)
 
 
 def _helps(standing: Standing, method: str) -> bool:
-    if standing.is_stale or (_changes_something(standing) and not standing.may_enrol):
+    if standing.is_stale:
         wanted = min(rank(standing.least), rank(standing.reachable))
         return rank(levels.reached({method, "password"})) >= wanted
+    if not _lacks(standing):
+        return levels.makes(method, levels.reached(standing.held))
     proven = standing.proven | {method}
     adds_to_what_counts = rank(levels.reached(proven & standing.methods)) > rank(standing.counting)
     return adds_to_what_counts or rank(levels.reached(proven)) > rank(standing.level)

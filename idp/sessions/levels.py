@@ -59,6 +59,13 @@ def reached(methods: Collection[str]) -> str:
     return ONE_FACTOR if begins or adds else NOTHING
 
 
+def makes(method: str, level: str) -> bool:
+    """Whether a proof of `method` is what makes the level: not the password beside a code, where a code is at hand."""
+    if level in (NOTHING, ONE_FACTOR):
+        return method in FIRST | SECOND
+    return rank(reached({method, "password"})) >= rank(level)
+
+
 def meets(acr: str, wanted: str) -> bool:
     """Whether the level `acr` is at least `wanted`; a level that nobody knows is never met."""
     return wanted in LEVELS and rank(acr) >= rank(wanted)

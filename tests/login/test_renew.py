@@ -166,10 +166,10 @@ def test_a_new_password_ends_the_trust_in_browsers(browser: Browser, olivia: str
     require("org_northwind", "optional")
     browser.send(browser.get("/logout"), "logout-confirm")
     page = browser.sign_in("olivia", SHORT)
-    assert is_renewal(page)
-    page = browser.send(page, "password", password=LONG)
     assert page.name == "otp"
-    assert browser.send(page, "otp", otp=phone.code(1)).name == "me"
+    page = browser.send(page, "otp", otp=phone.code(1))
+    assert is_renewal(page)
+    assert browser.send(page, "password", password=LONG).name == "me"
     assert trusted_devices.of(olivia) == []
 
 

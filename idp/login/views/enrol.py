@@ -104,7 +104,7 @@ def codes_page(sign_in: SignIn, codes: tuple[str, ...], *, is_missing: bool = Fa
 
 def _begun_or_confirmed() -> tuple[SignIn, str, tuple[str, ...]]:
     """The sign-in as it stands then, the browser's new token if somebody signed in, and codes to be shown."""
-    held = transactions.hold(browser.current(), browser.transaction())
+    held = _held()
     stood, user_id = _asked(held), held.user_id
     if stood is None or user_id is None or "totp" not in offering.to_enrol(stood) or lifecycle.is_disabled(user_id):
         return held, "", ()
@@ -124,12 +124,19 @@ def _begun_or_confirmed() -> tuple[SignIn, str, tuple[str, ...]]:
 
 
 def _declined() -> tuple[SignIn, str]:
-    held = transactions.hold(browser.current(), browser.transaction())
+    held = _held()
     stood = _asked(held)
-    if stood is None or held.user_id is None or not offering.may_decline(stood):
+    if stood is None or held.user_id is None or not offering.may_decline(stood) or lifecycle.is_disabled(held.user_id):
         return held, ""
-    lock(held.user_id)
     return attempts.go_on(transactions.decline(held), browser.locked())
+
+
+def _held() -> SignIn:
+    """The sign-in, held, and its person locked: what they prove themselves with stays what it is until the end."""
+    held = transactions.hold(browser.current(), browser.transaction())
+    if held.user_id:
+        lock(held.user_id)
+    return held
 
 
 def _asked(sign_in: SignIn) -> Standing | None:

@@ -10,10 +10,12 @@ from idp.login import attempts, factors, new_passwords, progress, transactions
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser
-from idp.platform import database
+from idp.platform import clock, database
 from idp.platform.access import public
 from idp.platform.errors import Invalid, Refusal
+from idp.sessions.proofs import Proof
 from idp.users import lifecycle
+from idp.users.locks import lock
 
 
 def init(app: Flask) -> None:
@@ -50,10 +52,11 @@ def change() -> ResponseReturnValue:
 
 def _stored(user_id: str, hashed: str, *, is_short: bool) -> tuple[SignIn, str]:
     held = transactions.hold(browser.current(), browser.transaction())
+    lock(user_id)
     if held.user_id != user_id or not _is_asked(held) or lifecycle.is_disabled(user_id):
         return held, ""
     factors.set_password(user_id, hashed, by=Actor("user", user_id), is_short=is_short)
-    return attempts.go_on(held, browser.locked())
+    return attempts.go_on(transactions.prove(held, Proof("password", clock.now())), browser.locked())
 
 
 def _is_asked(sign_in: SignIn) -> bool:
