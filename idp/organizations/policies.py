@@ -16,6 +16,9 @@ from idp.platform.database import Prepared
 from idp.platform.errors import Invalid
 
 METHODS = ("password", "passkey", "totp", "email_code", "recovery_code", "sso")
+_FIRST, _SECOND = {"password", "sso"}, {"totp", "email_code", "recovery_code"}
+"""What two factors are made of, where neither of them is a passkey."""
+
 MAX_COOLING_OFF = 48 * 3600
 
 
@@ -51,6 +54,15 @@ class PolicySettings:
         _flag("trusted_devices", self.trusted_devices)
         _between("cooling_off", self.cooling_off, 0, MAX_COOLING_OFF)
 
+    def require_reachable(self) -> None:
+        """Raises `Invalid` where no allowed method reaches what is demanded: nobody could enter any more."""
+        allowed = set(self.methods)
+        if self.privileged == "phr" and "passkey" not in allowed:
+            raise Invalid("privileged: phr takes the method passkey.", field="privileged")
+        has_two = "passkey" in allowed or (allowed & _FIRST and allowed & _SECOND)
+        if "aal2" in (self.privileged, "aal2" if self.mfa == "required" else "") and not has_two:
+            raise Invalid("No two of the allowed methods are two factors.", field="methods")
+
 
 NAMES = tuple(field.name for field in fields(PolicySettings))
 
@@ -69,12 +81,16 @@ def load(stored: str) -> PolicySettings:
 
 
 def change(organization_id: str, wanted: PolicySettings, *, by: Actor) -> bool:
-    """Let `wanted` be the policy; whether that changed anything. Takes `policies.write` on the organization."""
+    """Let `wanted` be the policy; whether that changed anything. Takes `policies.write` on the organization.
+
+    Raises `Invalid` where nobody could enter any more.
+    """
     locking.lock_open(organization_id)
     authority.require(by, "policies.write", Context(organization_id))
     before = of(organization_id)
     if before == wanted:
         return False
+    wanted.require_reachable()
     database.session().merge(Policy(organization_id=organization_id, settings_json=json.dumps(asdict(wanted))))
     trail.record(
         "organization.policy.changed",

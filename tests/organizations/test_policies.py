@@ -1,5 +1,7 @@
 """What an organization demands of everyone who enters it."""
 
+from typing import Any
+
 import pytest
 from flask import Flask
 
@@ -32,6 +34,22 @@ def test_nobody_else_changes_the_policy(acme: Flask) -> None:
     for by in (DAN, IRIS, MIA, NICK, ZOE, BORIS):
         with refused(Forbidden):
             policies.change(ACME, PolicySettings(mfa="off"), by=by)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"mfa": "required", "methods": ("password",)},
+        {"mfa": "required", "methods": ("password", "sso")},
+        {"mfa": "required", "methods": ("totp", "recovery_code")},
+        {"privileged": "aal2", "methods": ("password",)},
+        {"privileged": "phr", "methods": ("password", "totp")},
+    ],
+)
+def test_nothing_is_demanded_that_nobody_could_prove(acme: Flask, wanted: dict[str, Any]) -> None:
+    with refused(Invalid):
+        policies.change(ACME, PolicySettings(**wanted), by=ADAM)
+    assert act(policies.change, ACME, PolicySettings(**wanted | {"methods": ("passkey",)}), by=ADAM)
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,14 @@ def _policies(one: OrganizationOutlook, wanted: WantedOrganization, drawing: Dra
         return
     place, before = wanted.policies.place, one.before.policy
     said: dict[str, Any] = {**asdict(before), **wanted.policies.said}
-    after = drawing.made(place, lambda: PolicySettings(**said))
+    after = drawing.made(place, lambda: _reachable(PolicySettings(**said)))
     if after is not None and after != before:
         drawing.add(steps.ChangePolicies(place, one.ref, after, difference(before, after)))
+
+
+def _reachable(policy: PolicySettings) -> PolicySettings:
+    policy.require_reachable()
+    return policy
 
 
 def _transfer(one: OrganizationOutlook, owner: Ref, place: Place, drawing: Drawing) -> None:
