@@ -16,7 +16,8 @@ from idp.feed.follower import Follower
 from idp.oauth import issuance
 from idp.organizations import accounts, grants, memberships, organizations, teams
 from idp.organizations.effective import Context
-from idp.platform import database, resources
+from idp.platform import clock, database, resources
+from idp.sessions.proofs import Proof
 from idp.users import users
 from idp_verifier import Verifier
 from tests.oauth import issuing
@@ -69,11 +70,12 @@ def until(happens: Callable[[], bool], within: float = 10.0) -> None:
 
 
 def token(username: str, account: str = ALL, *, organization: str = "northwind", acr: str = "aal1") -> str:
-    """An access token for somebody of the demo."""
+    """An access token for somebody of the demo, who has just proven as much as `acr` says."""
     shop, person = issuing.client("app_shop"), users.by_username(username)
     assert person is not None
     context = Context(organizations.find(organization).id, account)
-    decided = authorized(shop, person.id, context, scope="payments", resources=(AUDIENCE,), acr=acr)
+    proofs = tuple(Proof(method, clock.now()) for method in {"aal1": ["password"], "aal2": ["password", "totp"]}[acr])
+    decided = authorized(shop, person.id, context, scope="payments", resources=(AUDIENCE,), acr=acr, proofs=proofs)
     return str(issuance.issue(issuance_for(shop, decided))["access_token"])
 
 
