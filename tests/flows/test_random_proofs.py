@@ -542,7 +542,7 @@ def test_whatever_is_done_in_whatever_order_nothing_is_entered_with_fewer_proofs
     run_state_machine_as_test(
         lambda: Walk(app, shop),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=int(os.environ.get("CANOPY_WALKS", "12")),
+            max_examples=int(os.environ.get("CANOPY_WALKS", "8")),
             stateful_step_count=30,
             deadline=None,
             phases=[Phase.generate],  # to make a walk that went wrong shorter takes minutes
