@@ -3,6 +3,7 @@
 Each of these is called inside `database.writing()`, locks the person, and leaves proving who asks to its caller.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from idp.audit import trail
@@ -15,6 +16,9 @@ from idp.platform.errors import Conflict, Invalid
 from idp.sessions import levels, people, trusted_devices
 from idp.sessions.levels import ONE_FACTOR
 from idp.users.locks import lock
+
+BY_CODE = ""
+"""The `TrustedDevice.factor_id` of a browser that was trusted by a recovery code."""
 
 
 class LastWayIn(Conflict):
@@ -56,13 +60,15 @@ def remove(user_id: str, factor_id: str, *, by: Actor) -> None:
     """Take a passkey or authenticator app from the person, with the trust in browsers that was given for it.
 
     What was proven with it does not count any more in any session, and one that rests on nothing else ends. Recovery
-    codes are void with the last factor. Raises `LastWayIn`, `StillDemanded` and `NotFound`.
+    codes are void with the last factor, and so is trust that was given for one. Raises `LastWayIn`, `StillDemanded`
+    and `NotFound`.
     """
     lock(user_id)
     _refuse(hindrance(user_id, factor_id))
     _take(user_id, factor_id, by=by)
     if not factors.of(user_id):
         recovery_codes.void(user_id, by=by)
+        trusted_devices.end_given_for(user_id, BY_CODE, by=by)
 
 
 def set_up_app(user_id: str, bound_to: str, code: str, *, by: Actor) -> Factor:
@@ -90,6 +96,22 @@ def give_app(user_id: str, secret: bytes, *, by: Actor) -> None:
         if one.kind == "totp":
             _take(user_id, one.id, by=by)
     authenticator_apps.store(user_id, secret, by=by)
+
+
+def make_codes(user_id: str, *, by: Actor) -> tuple[str, ...]:
+    """New recovery codes for the person, as `recovery_codes.make`. No browser is trusted any more that an old one was
+    given for.
+    """
+    lock(user_id)
+    trusted_devices.end_given_for(user_id, BY_CODE, by=by)
+    return recovery_codes.make(user_id, by=by)
+
+
+def give_codes(user_id: str, codes: Collection[str], *, by: Actor) -> None:
+    """Let the person's recovery codes be these, made elsewhere; otherwise as `make_codes`."""
+    lock(user_id)
+    trusted_devices.end_given_for(user_id, BY_CODE, by=by)
+    recovery_codes.store(user_id, codes, by=by)
 
 
 def set_password(user_id: str, hashed: str, *, by: Actor, is_short: bool = False) -> None:

@@ -6,7 +6,7 @@ from idp.audit.trail import Actor
 from idp.cli.apply import steps
 from idp.cli.apply.hands import Hands
 from idp.cli.apply.steps import Step
-from idp.credentials import passwords, recovery_codes
+from idp.credentials import passwords
 from idp.login import factors
 from idp.sessions import people
 from idp.users import addresses, lifecycle, operators, users
@@ -41,7 +41,7 @@ def act(hands: Hands, step: Step) -> None:
         case steps.SetApp():
             factors.give_app(hands.id(step.subject), step.secret, by=by)
         case steps.SetCodes():
-            recovery_codes.store(hands.id(step.subject), step.codes, by=by)
+            factors.give_codes(hands.id(step.subject), step.codes, by=by)
         case steps.AddOperator():
             operators.add(hands.user(step.subject), step.role, by=by)
         case steps.RemoveOperator():

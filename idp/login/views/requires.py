@@ -13,13 +13,24 @@ from flask.typing import ResponseReturnValue
 from idp.login import returning, stepping_up, transactions
 from idp.login.views import answers, browser
 from idp.platform import access, database
-from idp.platform.errors import Unavailable
+from idp.platform.errors import Forbidden, NotFound, Unavailable
 from idp.sessions import people
 from idp.sessions.people import LiveSession
+from idp.users.locks import lock
 
 Arguments = ParamSpec("Arguments")
 
 log = structlog.get_logger()
+
+
+class NotRecent(Forbidden):
+    """What the person proved is too old, or too weak, to change what they prove themselves with; or they were signed
+    out meanwhile.
+    """
+
+    code = "proof_not_recent"
+    title = "For this you have to prove again that it is you"
+    remedy = "Reload the page: it asks you to."
 
 
 def signed_in(
@@ -53,6 +64,23 @@ def recently_proven(
         return view(session, *args, **kwargs)
 
     return signed_in(guarded)
+
+
+def still_recent(session: LiveSession) -> None:
+    """Look again, before something is changed, inside `database.writing()`: with the person locked, so that what took
+    the session or its proofs away meanwhile is seen. Raises `NotRecent`.
+    """
+    if not stepping_up.is_recent(still_there(session)):
+        raise NotRecent
+
+
+def still_there(session: LiveSession) -> LiveSession:
+    """The session as it stands, its person locked, inside `database.writing()`. Raises `NotRecent` if it has ended."""
+    lock(session.user_id)
+    try:
+        return people.find(browser.unchanged(), session.id)
+    except NotFound:
+        raise NotRecent from None
 
 
 def to_sign_in() -> ResponseReturnValue:

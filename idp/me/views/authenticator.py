@@ -40,6 +40,7 @@ def change(session: LiveSession) -> ResponseReturnValue:
         return _remove(session)
     if request.form.get("act") == "begin":
         with database.writing():
+            requires.still_recent(session)
             authenticator_apps.begin(session.user_id, session.id)
         return redirect(PATH, 303)
     if authenticator_apps.pending(session.user_id, session.id) is None:
@@ -57,6 +58,7 @@ def _set_up(session: LiveSession) -> str:
     """The new app, and its code as a proof in this session; the browser's new token."""
     user_id = session.user_id
     with database.writing():
+        requires.still_recent(session)
         made = removal.set_up_app(user_id, session.id, request.form.get("otp", ""), by=Actor("user", user_id))
         proof = Proof("totp", clock.now(), factor_id=made.id)
         return people.open_session(browser.locked(), user_id, (proof,))[1]
@@ -68,6 +70,7 @@ def _remove(session: LiveSession) -> ResponseReturnValue:
         return frame.done(session, "app.removed")
     try:
         with database.writing():
+            requires.still_recent(session)
             removal.remove(session.user_id, there.id, by=Actor("user", session.user_id))
     except (LastWayIn, StillDemanded) as refusal:
         return _page(session, refusal.status)

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
 from idp.credentials import factors, recovery_codes
+from idp.login import factors as removal
 from idp.login import stepping_up
 from idp.login.views import enrol, requires
 from idp.me.views import frame
@@ -37,9 +38,10 @@ def make(session: LiveSession) -> ResponseReturnValue:
     if not stepping_up.is_recent(session):
         return requires.to_step_up(session)
     with database.writing():
+        requires.still_recent(session)
         if not factors.of(session.user_id):
             return redirect(PATH, 303)
-        made = recovery_codes.make(session.user_id, by=Actor("user", session.user_id))
+        made = removal.make_codes(session.user_id, by=Actor("user", session.user_id))
     return _page(session, made)
 
 

@@ -11,23 +11,16 @@ from idp.login import stepping_up
 from idp.login.factors import LastWayIn, StillDemanded
 from idp.login.views import browser, requires
 from idp.login.views.passkey import default_name
+from idp.login.views.requires import NotRecent
 from idp.me.views import codes, frame
 from idp.platform import clock, database
-from idp.platform.errors import Forbidden, NotFound
+from idp.platform.errors import NotFound
 from idp.sessions import people
 from idp.sessions.people import LiveSession
 from idp.sessions.proofs import Proof
 from idp.users import users
 
 PATH = f"{frame.SECURITY}/passkeys"
-
-
-class NotRecent(Forbidden):
-    """What the person proved is too old, or too weak, to change what they prove themselves with."""
-
-    code = "proof_not_recent"
-    title = "For this you have to prove again that it is you"
-    remedy = "Reload the page: it asks you to."
 
 
 def init(app: Flask) -> None:
@@ -51,6 +44,7 @@ def options(session: LiveSession) -> ResponseReturnValue:
     if not stepping_up.is_recent(session):
         raise NotRecent
     with database.writing():
+        requires.still_recent(session)
         wanted = passkeys.creation_options(users.find(session.user_id), session.id)
     return jsonify(wanted)
 
@@ -74,6 +68,7 @@ def _register(session: LiveSession, offered: str, name: str) -> str:
     """The new passkey, which has just verified its owner; the browser's new token. Raises `NotAccepted`."""
     user_id = session.user_id
     with database.writing():
+        requires.still_recent(session)
         made = passkeys.register(user_id, session.id, offered, name, by=Actor("user", user_id))
         proof = Proof("passkey", clock.now(), factor_id=made.id, held_in=passkeys.held_in(made.id))
         return people.open_session(browser.locked(), user_id, (proof,))[1]
@@ -92,6 +87,7 @@ def change(session: LiveSession, factor_id: str) -> ResponseReturnValue:
     if request.form.get("act") == "remove":
         try:
             with database.writing():
+                requires.still_recent(session)
                 removal.remove(session.user_id, factor_id, by=by)
         except (LastWayIn, StillDemanded) as refusal:
             return _one(session, factor_id, refusal.status)
@@ -99,6 +95,7 @@ def change(session: LiveSession, factor_id: str) -> ResponseReturnValue:
     if not name:
         return _one(session, factor_id, 400, is_missing=True)
     with database.writing():
+        requires.still_recent(session)
         factors.rename(session.user_id, factor_id, name, by=by)
     return frame.done(session, "passkey.renamed")
 

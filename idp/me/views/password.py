@@ -126,8 +126,11 @@ def _store(session: LiveSession, wanted: Change) -> str:
     """The new password; the browser's new token (SES-01). Raises `WrongPassword` if another tab was faster."""
     user_id, by = session.user_id, Actor("user", session.user_id)
     with database.writing():
-        if wanted.checked and not passwords.is_current(wanted.checked):
+        if not wanted.checked:
+            requires.still_recent(session)
+        elif not passwords.is_current(wanted.checked):
             raise WrongPassword(field="current")
+        requires.still_there(session)
         factors.set_password(user_id, wanted.hashed, by=by, is_short=wanted.is_short)
         if wanted.ends_others:
             people.end_all_of(user_id, because="password_changed", by=by, but=session.id)
@@ -141,6 +144,7 @@ def _store(session: LiveSession, wanted: Change) -> str:
 def _remove(session: LiveSession) -> ResponseReturnValue:
     try:
         with database.writing():
+            requires.still_recent(session)
             factors.remove_password(session.user_id, by=Actor("user", session.user_id))
     except (LastWayIn, StillDemanded) as refusal:
         return _page(session, refusal.status)
