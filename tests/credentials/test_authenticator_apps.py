@@ -248,38 +248,18 @@ def test_a_code_may_be_typed_as_keyboards_do(olivia: str, spelling: "type[str]")
     assert verify(olivia, spelling(phones.given_to(olivia).code()))
 
 
-@pytest.mark.rule("TOT-02")
-@pytest.mark.parametrize(
-    "typed",
-    [
-        *(
-            "",
-            " ",
-            "+{code}",
-            "-{code}",
-            "{code}0",
-            "0{code}",
-            "{code}.0",
-            "{code}\0",
-            "{short}",
-            "{short}x",
-            "²{short}",
-        ),
-        *(
-            "\ud800{short}",
-            "{code}{code}",
-            "{code}" + " " * 100_000,
-            "0x{short}",
-            "{short}½",
-            "None",
-            "\uff11" * 1_000_000,
-        ),
-    ],
-    ids=lambda typed: ascii(typed[:16]),
+NO_CODES = (
+    *("", " ", "+{code}", "-{code}", "{code}0", "0{code}", "{code}.0", "{code}\0", "{short}", "{short}x", "²{short}"),
+    *("\ud800{short}", "{code}{code}", "{code}" + " " * 100_000, "0x{short}", "{short}½", "None", "\uff11" * 1_000_000),
 )
-def test_what_is_no_code_is_not_taken(olivia: str, typed: str) -> None:
+
+
+@pytest.mark.rule("TOT-02")
+def test_what_is_no_code_is_not_taken(olivia: str) -> None:
     phone = phones.given_to(olivia)
-    assert not verify(olivia, typed.replace("{code}", phone.code()).replace("{short}", phone.code()[:5]))
+    for typed in NO_CODES:
+        text = typed.replace("{code}", phone.code()).replace("{short}", phone.code()[:5])
+        assert not verify(olivia, text), ascii(text[:16])
     assert verify(olivia, phone.code())
 
 
@@ -345,7 +325,7 @@ def test_secrets_are_sealed_anew_with_all_others(app: Flask, olivia: str) -> Non
 
 
 @pytest.mark.parametrize("spelt", [str, str.lower, lambda text: " ".join(text), lambda text: f"{text}======"])
-def test_a_secret_made_elsewhere_is_read_as_it_may_be_written(app: Flask, spelt: "type[str]") -> None:
+def test_a_secret_made_elsewhere_is_read_as_it_may_be_written(spelt: "type[str]") -> None:
     secret = pyotp.random_base32()
     assert authenticator_apps.parse_secret(spelt(secret)) == base64.b32decode(secret)
 
@@ -353,7 +333,7 @@ def test_a_secret_made_elsewhere_is_read_as_it_may_be_written(app: Flask, spelt:
 @pytest.mark.parametrize(
     "text", ["", "JBSWY3DP", "not base32!", "0189", "A" * 4_000, "é" * 32, "JBSWY3DPEHPK3PX", "JBSWY3DPEHPK3PXPJBSWY"]
 )
-def test_what_is_no_secret_is_refused_and_not_repeated(app: Flask, text: str) -> None:
+def test_what_is_no_secret_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         authenticator_apps.parse_secret(text)
     assert not text or text not in refused.value.message

@@ -112,10 +112,10 @@ def test_a_code_may_be_typed_as_people_do(olivia: str, spelt: "type[str]") -> No
     assert use(olivia, spelt(code))
 
 
-@pytest.mark.parametrize("typed", ["", "-", "\0", "\ud800", "x" * 1_000_000, "0000-0000-0000-0000"], ids=ascii)
-def test_whatever_else_is_typed_is_no_code(olivia: str, typed: str) -> None:
+def test_whatever_else_is_typed_is_no_code(olivia: str) -> None:
     codes_of(olivia)
-    assert not use(olivia, typed)
+    for typed in ("", "-", "\0", "\ud800", "x" * 1_000_000, "0000-0000-0000-0000"):
+        assert not use(olivia, typed), ascii(typed[:16])
     assert recovery_codes.left(olivia) == 10
 
 
@@ -135,7 +135,7 @@ def test_codes_made_elsewhere_are_taken_and_what_was_used_stays_so(olivia: str) 
 
 @pytest.mark.rule("TOT-04")
 @pytest.mark.parametrize("code", ["", "123456", "abcd-efgh-jkm", "-" * 20, "a" * 200])
-def test_codes_that_could_be_guessed_are_refused(app: Flask, code: str) -> None:
+def test_codes_that_could_be_guessed_are_refused(code: str) -> None:
     with pytest.raises(Invalid) as refused:
         recovery_codes.require_long(code)
     assert not code or code not in refused.value.message

@@ -104,13 +104,13 @@ def test_codes_are_given_as_a_file(browser: Browser, olivia: str) -> None:
     assert tuple(answer.text.split()) == codes_on(page)
 
 
-@pytest.mark.parametrize("codes", ["", "<b>mine</b>", "a\r\nX-Evil: 1", "0000-0000-0000-0000 " * 9, "\u202e" * 10])
-def test_what_are_no_codes_is_not_sent_back(browser: Browser, olivia: str, codes: str) -> None:
+def test_what_are_no_codes_is_not_sent_back(browser: Browser, olivia: str) -> None:
     page = at_app(browser)
     page = browser.send(page, "otp", otp=scanned(page).code())
-    for said in ({"file": "text"}, {}):
-        answer = browser.post(page, "codes-submit", codes=codes, **said)
-        assert (answer.status_code, answer.location) == (303, "/me")
+    for codes in ("", "<b>mine</b>", "a\r\nX-Evil: 1", "0000-0000-0000-0000 " * 9, "\u202e" * 10):
+        for said in ({"file": "text"}, {}):
+            answer = browser.post(page, "codes-submit", codes=codes, **said)
+            assert (answer.status_code, answer.location) == (303, "/me")
 
 
 def test_codes_are_shown_to_nobody_again(browser: Browser, olivia: str) -> None:
@@ -174,10 +174,10 @@ def test_nobody_declines_what_is_demanded(browser: Browser, olivia: str) -> None
 
 
 @pytest.mark.rule("TOT-06")
-@pytest.mark.parametrize("path", ["/login/verify", "/login/renew", "/select", "/login/password"])
-def test_what_has_to_be_set_up_cannot_be_stepped_over(browser: Browser, olivia: str, path: str) -> None:
+def test_what_has_to_be_set_up_cannot_be_stepped_over(browser: Browser, olivia: str) -> None:
     page = at_choice(browser, Demand(least="aal2", context="any"))
-    assert browser.get(f"{path}?txn={transaction_in(page)}").name == "enrol"
+    for path in ("/login/verify", "/login/renew", "/select", "/login/password"):
+        assert browser.get(f"{path}?txn={transaction_in(page)}").name == "enrol", path
 
 
 @pytest.mark.rule("TOT-03")
