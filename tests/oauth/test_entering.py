@@ -32,8 +32,11 @@ GOOD_HASH = phc.make(GOOD)
 
 @pytest.fixture
 def shop(acme: Flask) -> RelyingParty:
-    """The operator's own application: it acts wherever its people may, and moves among organizations."""
+    """The operator's own application: it acts wherever its people may, who have passwords, and moves among places."""
     minting.make_keys()
+    with database.writing():
+        for person in (DAN, NICK, OLIVIA, VERA):
+            passwords.store(person.id, GOOD_HASH, by=OPERATOR)
     return relying_party(
         acme,
         "shop",
@@ -310,10 +313,8 @@ def test_what_outlives_its_session_does_not_age_and_everything_else_does(
 
 
 def sign_in(browser: Browser, username: str, path: str) -> Page:
-    """Sign in by password, which nobody here has."""
-    page = browser.send(browser.get(path), "username", username=username)
-    assert page.path == "/login/password"
-    return prove(browser, page, "password")
+    """Sign in by password alone."""
+    return browser.sign_in(username, path=path)
 
 
 @pytest.mark.rule("JWT-12")
@@ -461,8 +462,6 @@ def test_nothing_is_refreshed_that_rests_on_a_factor_that_was_removed(
     acme: Flask, browser: Browser, shop: RelyingParty, kind: str, offline: str
 ) -> None:
     """What was proven with the password alone goes on, and so does the session."""
-    with database.writing():
-        passwords.store(DAN.id, GOOD_HASH, by=OPERATOR)
     factor = set_up(DAN.id, kind)
     url = shop.authorize_url(organization="acme", scope=f"openid{offline}")
     step_up(browser, DAN.id, "password")
