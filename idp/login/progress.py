@@ -40,7 +40,9 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
     )
     if not begun.level or sign_in.user_id is None:
         return begun
-    latest, has = last_given(counting), held.methods(sign_in.user_id)
+    has = held.methods(sign_in.user_id)
+    renewed = [proof for proof in counting if steps.renews(replace(begun, held=has), proof.method)]
+    latest = last_given(renewed)
     return replace(
         begun,
         is_stale=latest < sign_in.created_at and not demand.is_recent(latest),

@@ -113,6 +113,15 @@ def ways(standing: Standing) -> tuple[str, ...]:
     return tuple(method for method in WAYS if method in standing.held and _helps(standing, method))
 
 
+def renews(standing: Standing, method: str) -> bool:
+    """Whether a proof of the method stands for all that were given before: as strong as what has to be reached, or
+    else can be, and one that counts, where the person has such a one.
+    """
+    counts = method in standing.methods or standing.held.isdisjoint(standing.methods)
+    wanted = min(rank(standing.least), rank(standing.reachable))
+    return counts and rank(levels.reached({method, "password"})) >= wanted
+
+
 def falls_short(standing: Standing) -> bool:
     """Whether what is wanted was not reached, and may or must be set up."""
     if not _is_reached(standing, standing.least):
@@ -135,8 +144,7 @@ def _changes_something(standing: Standing) -> bool:
 
 def _helps(standing: Standing, method: str) -> bool:
     if standing.is_stale:
-        wanted = min(rank(standing.least), rank(standing.reachable))
-        return rank(levels.reached({method, "password"})) >= wanted
+        return renews(standing, method)
     if not _lacks(standing):
         return levels.makes(method, levels.reached(standing.held))
     proven = standing.proven | {method}

@@ -27,11 +27,6 @@ class Evidence:
     used_at: int = clock.FOREVER
     is_lasting: bool = False
 
-    @property
-    def latest(self) -> int:
-        """When the person last proved anything."""
-        return last_given(self.proofs)
-
 
 @dataclass(frozen=True)
 class Lacking:
@@ -71,7 +66,7 @@ def _lacking(takes: Entry, level: Level, shown: Evidence) -> Lacking | None:
     least = levels.highest(ONE_FACTOR, *takes.levels)
     if takes.takes_sso:
         return Lacking("sso_required", least, takes.methods, takes.trusts_devices)
-    max_age = None if shown.is_lasting else _too_old_for(takes, shown)
+    max_age = None if shown.is_lasting else _too_old_for(takes, min(least, level.acr, key=levels.rank), shown)
     if max_age is None and _reaches(least, takes, level, shown.proofs):
         return None
     return Lacking("mfa_required", least, takes.methods, takes.trusts_devices, max_age)
@@ -83,12 +78,14 @@ def _reaches(least: str, takes: Entry, level: Level, proofs: Iterable[Proof]) ->
     return levels.meets(level.acr, least)
 
 
-def _too_old_for(takes: Entry, shown: Evidence) -> int | None:
+def _too_old_for(takes: Entry, reached: str, shown: Evidence) -> int | None:
     """How old the last proof may be, where it is older; 0 after a pause that was too long, whatever was proven before.
 
-    `None` where it is young enough.
+    The last one of those that count, and make the level that was `reached`: a password does not renew what a passkey
+    proved. `None` where it is young enough, and where none counts: then that is what lacks.
     """
     now = clock.now()
     if shown.used_at != clock.FOREVER and now - shown.used_at > takes.idle:
         return 0
-    return takes.longest if now - shown.latest > takes.longest else None
+    counting = (one for one in shown.proofs if one.method in takes.methods and levels.makes(one.method, reached))
+    return takes.longest if now - last_given(counting, default=now) > takes.longest else None

@@ -450,11 +450,13 @@ def _lacking_there(asked: Asked, session: LiveSession) -> Lacking | None:
 
 
 def _wished(asked: Asked, judged: Judged, session: LiveSession) -> Lacking | None:
-    """What is missing of the level that is aimed at, where it was reached by what does not count in the context.
+    """What is missing of the level that is aimed at, or else of the weakest that is essential, where it was reached by
+    what does not count in the context.
 
     Raises `InteractionRequired` where nobody may be asked, and `UnmetAuthenticationRequirements`.
     """
-    if levels.meets(judged.level.acr, asked.acr) or not levels.meets(levels.of(session.proofs).acr, asked.acr):
+    reached = asked.acr if levels.meets(levels.of(session.proofs).acr, asked.acr) else asked.least_acr
+    if not reached or levels.meets(judged.level.acr, reached):
         return None
     lacking = Lacking("mfa_required", levels.NOTHING, judged.takes.methods, spares=False)
     if "none" in asked.request.prompt:
