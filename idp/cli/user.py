@@ -10,8 +10,7 @@ from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
 from idp.credentials import factors, held, passwords, recovery_codes
 from idp.credentials.models import Factor
-from idp.login import factors as login_factors
-from idp.login import new_passwords
+from idp.login import changing_factors, new_passwords
 from idp.platform import database
 from idp.platform.errors import Conflict, Invalid
 from idp.sessions import people
@@ -140,7 +139,7 @@ def set_password(name: str, password_stdin: bool, password_hash_stdin: bool) -> 
     person_id = person.id
     hashed = _hashed(password_stdin or not password_hash_stdin, password_hash_stdin, _about(person_id))
     with database.writing():
-        login_factors.set_password(person_id, hashed, by=operator())
+        changing_factors.set_password(person_id, hashed, by=operator())
         people.end_all_of(person_id, because="password_changed", by=operator())
     return view(users.find(person_id))
 
@@ -157,7 +156,7 @@ def reset_mfa(name: str, reason: str) -> Json:
         raise Invalid("say why: --reason")
     with database.writing():
         person = users.named(name)
-        taken = login_factors.reset(person.id, reason.strip(), by=operator())
+        taken = changing_factors.reset(person.id, reason.strip(), by=operator())
     if not passwords.stored(person.id):
         output.tell(f"{person.username} has no password and cannot sign in: use `idp user set-password`")
     return {"id": person.id, "factors_taken": taken}

@@ -22,8 +22,7 @@ from idp.app import start
 from idp.clients.clients import ClientContext
 from idp.credentials import factors, passwords, phc
 from idp.credentials.models import Factor
-from idp.login import factors as removal
-from idp.login import transactions
+from idp.login import changing_factors, transactions
 from idp.oauth.models import Authorization
 from idp.organizations import grants, memberships, organizations, policies, scopes
 from idp.organizations.grants import Grantee, Wanted
@@ -268,7 +267,7 @@ class Walk(RuleBasedStateMachine):
     def lose_everything(self, who: int) -> None:
         person = self.people[who]
         with database.writing():
-            removal.reset(person.id, "lost", by=OPERATOR)
+            changing_factors.reset(person.id, "lost", by=OPERATOR)
         person.phone, person.codes, person.device.keys = None, [], []
         for window in self.windows:
             window.given.pop(who, None)
@@ -304,7 +303,7 @@ class Walk(RuleBasedStateMachine):
         """What was proven with it is gone, and sessions that rest on nothing else."""
         try:
             with database.writing():
-                removal.remove(self.people[who].id, factor.id, by=OPERATOR)
+                changing_factors.remove(self.people[who].id, factor.id, by=OPERATOR)
         except Conflict:  # somebody demands it
             return
         if factor.kind == "totp":

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 
 from idp.credentials import factors, passwords, phc
-from idp.login import factors as removal
+from idp.login import changing_factors
 from idp.login.demands import Demand
 from idp.platform import database
 from tests.actors import Browser
@@ -48,7 +48,7 @@ def test_a_password_that_is_new_sets_nothing_up_beside_a_passkey_that_is_old(bro
 def test_half_a_sign_in_by_a_password_ends_when_that_is_changed(browser: Browser, olivia: str) -> None:
     page = at_app(browser)
     with database.writing():
-        removal.set_password(olivia, _ANOTHER, by=OPERATOR)
+        changing_factors.set_password(olivia, _ANOTHER, by=OPERATOR)
     assert browser.send(page, "otp", otp=scanned(page).code()).name == "password"
     assert (factors.of(olivia), sessions_in(browser)) == ([], [])
 
@@ -68,6 +68,6 @@ def test_what_was_proven_by_a_factor_that_is_removed_opens_nothing(browser: Brow
     page = prove(browser, browser.sign_in("olivia", path=asked_for(browser, NO_PASSKEYS)), "passkey")
     page = browser.send(page, "app-begin")
     with database.writing():
-        removal.remove(olivia, passkey, by=OPERATOR)
+        changing_factors.remove(olivia, passkey, by=OPERATOR)
     browser.send(page, "otp", otp=scanned(page).code())
     assert methods_in(browser) == ["password", "totp"]

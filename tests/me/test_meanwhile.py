@@ -3,8 +3,7 @@
 import pytest
 
 from idp.credentials import factors, passwords, recovery_codes
-from idp.login import factors as removal
-from idp.login import stepping_up
+from idp.login import changing_factors, stepping_up
 from idp.platform import database
 from idp.sessions import people, trusted_devices
 from idp.sessions.people import LiveSession
@@ -103,9 +102,9 @@ def test_a_password_that_is_changed_meanwhile_opens_nothing(
 def test_trust_by_a_recovery_code_ends_with_the_codes(browser: Browser, olivia: str) -> None:
     with_app(browser, olivia)
     for end in (
-        lambda: removal.make_codes(olivia, by=OPERATOR),
-        lambda: removal.give_codes(olivia, ("0123-4567-89ab-cdef",), by=OPERATOR),
-        lambda: removal.remove(olivia, factors.of(olivia)[0].id, by=OPERATOR),
+        lambda: changing_factors.make_codes(olivia, by=OPERATOR),
+        lambda: changing_factors.give_codes(olivia, ("0123-4567-89ab-cdef",), by=OPERATOR),
+        lambda: changing_factors.remove(olivia, factors.of(olivia)[0].id, by=OPERATOR),
     ):
         assert trust(browser, olivia)
         with database.writing():

@@ -12,7 +12,7 @@ from time_machine import Traveller
 
 from idp.clients.clients import ClientContext
 from idp.credentials import passwords, phc
-from idp.login import factors as removal
+from idp.login import changing_factors
 from idp.oauth.models import Authorization
 from idp.organizations import domains, policies, roles
 from idp.organizations.policies import PolicySettings
@@ -470,7 +470,7 @@ def test_nothing_is_refreshed_that_rests_on_a_factor_that_was_removed(
     step_up(browser, DAN.id, kind)
     by_both = shop.redeem(browser.get(url))
     assert said_in(by_both)[1] in ("aal2", "phr")
-    act(removal.remove, DAN.id, factor)
+    act(changing_factors.remove, DAN.id, factor)
     answers = [
         shop.token(grant_type="refresh_token", refresh_token=one["refresh_token"]) for one in (by_both, by_password)
     ]
@@ -491,7 +491,7 @@ def test_nothing_is_refreshed_after_a_reset_but_what_outlives_sessions_and_rests
     told_apart = [shop.redeem(browser.get(url)), shop.redeem(browser.get(lasting))]
     step_up(browser, DAN.id, "totp")
     told_apart += [shop.redeem(browser.get(url)), shop.redeem(browser.get(lasting))]
-    act(removal.reset, DAN.id, "lost their phone")
+    act(changing_factors.reset, DAN.id, "lost their phone")
     answers = [shop.token(grant_type="refresh_token", refresh_token=one["refresh_token"]) for one in told_apart]
     assert [answer.get_json().get("error") for answer in answers] == [
         "invalid_grant",

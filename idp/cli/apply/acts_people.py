@@ -7,7 +7,7 @@ from idp.cli.apply import steps
 from idp.cli.apply.hands import Hands
 from idp.cli.apply.steps import Step
 from idp.credentials import passwords
-from idp.login import factors
+from idp.login import changing_factors
 from idp.sessions import people
 from idp.users import addresses, lifecycle, operators, users
 from idp.users.users import NewUser
@@ -39,9 +39,9 @@ def act(hands: Hands, step: Step) -> None:
         case steps.SetPassword():
             _set_password(hands.id(step.subject), step.hash, by=by)
         case steps.SetApp():
-            factors.give_app(hands.id(step.subject), step.secret, by=by)
+            changing_factors.give_app(hands.id(step.subject), step.secret, by=by)
         case steps.SetCodes():
-            factors.give_codes(hands.id(step.subject), step.codes, by=by)
+            changing_factors.give_codes(hands.id(step.subject), step.codes, by=by)
         case steps.AddOperator():
             operators.add(hands.user(step.subject), step.role, by=by)
         case steps.RemoveOperator():
@@ -55,7 +55,7 @@ def _set_password(user_id: str, hashed: str, *, by: Actor) -> None:
     if not passwords.stored(user_id):
         passwords.store(user_id, hashed, by=by)
         return
-    factors.set_password(user_id, hashed, by=by)
+    changing_factors.set_password(user_id, hashed, by=by)
     people.end_all_of(user_id, because="password_changed", by=by)
 
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
 from idp.credentials import authenticator_apps, recovery_codes
-from idp.login import attempts, factors, offering, progress, transactions
+from idp.login import attempts, changing_factors, offering, progress, transactions
 from idp.login.steps import Standing, Step, next_step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser
@@ -94,7 +94,7 @@ def decline() -> ResponseReturnValue:
 
 def first_codes(user_id: str) -> tuple[str, ...]:
     """New recovery codes for somebody who has just set up a factor and has none; inside `database.writing()`."""
-    return () if recovery_codes.left(user_id) else factors.make_codes(user_id, by=Actor("user", user_id))
+    return () if recovery_codes.left(user_id) else changing_factors.make_codes(user_id, by=Actor("user", user_id))
 
 
 def codes_page(sign_in: SignIn, codes: tuple[str, ...], *, is_missing: bool = False) -> Response:

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from idp.audit.trail import Actor
 from idp.credentials import passwords
 from idp.credentials.hashing import TooBusy
-from idp.login import attempts, factors, new_passwords, progress, transactions
+from idp.login import attempts, changing_factors, new_passwords, progress, transactions
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser
@@ -55,7 +55,7 @@ def _stored(user_id: str, hashed: str, *, is_short: bool) -> tuple[SignIn, str]:
     lock(user_id)
     if held.user_id != user_id or not _is_asked(held) or lifecycle.is_disabled(user_id):
         return held, ""
-    factors.set_password(user_id, hashed, by=Actor("user", user_id), is_short=is_short)
+    changing_factors.set_password(user_id, hashed, by=Actor("user", user_id), is_short=is_short)
     return attempts.go_on(transactions.prove(held, Proof("password", clock.now())), browser.locked())
 
 

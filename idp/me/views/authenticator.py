@@ -6,8 +6,8 @@ from flask.typing import ResponseReturnValue
 from idp.audit.trail import Actor
 from idp.credentials import authenticator_apps, factors, recovery_codes
 from idp.credentials.models import Factor
-from idp.login import factors as removal
-from idp.login.factors import LastWayIn, StillDemanded, WrongCode
+from idp.login import changing_factors
+from idp.login.changing_factors import LastWayIn, StillDemanded, WrongCode
 from idp.login.views import browser, requires
 from idp.me.views import codes, frame
 from idp.platform import clock, database
@@ -59,7 +59,7 @@ def _set_up(session: LiveSession) -> str:
     user_id = session.user_id
     with database.writing():
         requires.still_recent(session)
-        made = removal.set_up_app(user_id, session.id, request.form.get("otp", ""), by=Actor("user", user_id))
+        made = changing_factors.set_up_app(user_id, session.id, request.form.get("otp", ""), by=Actor("user", user_id))
         proof = Proof("totp", clock.now(), factor_id=made.id)
         return people.open_session(browser.locked(), user_id, (proof,))[1]
 
@@ -71,7 +71,7 @@ def _remove(session: LiveSession) -> ResponseReturnValue:
     try:
         with database.writing():
             requires.still_recent(session)
-            removal.remove(session.user_id, there.id, by=Actor("user", session.user_id))
+            changing_factors.remove(session.user_id, there.id, by=Actor("user", session.user_id))
     except (LastWayIn, StillDemanded) as refusal:
         return _page(session, refusal.status)
     return frame.done(session, "app.removed")
@@ -87,7 +87,7 @@ def _page(session: LiveSession, status: int = 200, *, failure: str = "") -> Resp
         setup=authenticator_apps.pending(session.user_id, session.id),
         app=there,
         is_last=len(factors.of(session.user_id)) == 1,
-        hindrance=frame.told(removal.hindrance(session.user_id, there.id)) if there else None,
+        hindrance=frame.told(changing_factors.hindrance(session.user_id, there.id)) if there else None,
         failure=failure,
     )
 

@@ -5,8 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
 from idp.credentials import factors, recovery_codes
-from idp.login import factors as removal
-from idp.login import stepping_up
+from idp.login import changing_factors, stepping_up
 from idp.login.views import enrol, requires
 from idp.me.views import frame
 from idp.platform import database
@@ -41,7 +40,7 @@ def make(session: LiveSession) -> ResponseReturnValue:
         requires.still_recent(session)
         if not factors.of(session.user_id):
             return redirect(PATH, 303)
-        made = removal.make_codes(session.user_id, by=Actor("user", session.user_id))
+        made = changing_factors.make_codes(session.user_id, by=Actor("user", session.user_id))
     return _page(session, made)
 
 

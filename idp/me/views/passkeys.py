@@ -6,9 +6,8 @@ from flask.typing import ResponseReturnValue
 from idp.audit.trail import Actor
 from idp.credentials import factors, passkeys, recovery_codes
 from idp.credentials.authenticators import NotAccepted
-from idp.login import factors as removal
-from idp.login import stepping_up
-from idp.login.factors import LastWayIn, StillDemanded
+from idp.login import changing_factors, stepping_up
+from idp.login.changing_factors import LastWayIn, StillDemanded
 from idp.login.views import browser, requires
 from idp.login.views.passkey import default_name
 from idp.login.views.requires import NotRecent
@@ -88,7 +87,7 @@ def change(session: LiveSession, factor_id: str) -> ResponseReturnValue:
         try:
             with database.writing():
                 requires.still_recent(session)
-                removal.remove(session.user_id, factor_id, by=by)
+                changing_factors.remove(session.user_id, factor_id, by=by)
         except (LastWayIn, StillDemanded) as refusal:
             return _one(session, factor_id, refusal.status)
         return frame.done(session, "passkey.removed")
@@ -128,7 +127,7 @@ def _one(session: LiveSession, factor_id: str, status: int = 200, *, is_missing:
         factor=factor,
         passkey=passkey,
         is_last=len(factors.of(session.user_id)) == 1,
-        hindrance=frame.told(removal.hindrance(session.user_id, factor_id)),
+        hindrance=frame.told(changing_factors.hindrance(session.user_id, factor_id)),
         longest=factors.LONGEST_NAME,
         is_missing=is_missing,
     )

@@ -14,8 +14,8 @@ from idp.credentials import guesses, hashing, passwords
 from idp.credentials.guesses import Reservation, TooMany
 from idp.credentials.hashing import TooBusy
 from idp.credentials.passwords import Verdict
-from idp.login import attempts, factors, new_passwords, stepping_up
-from idp.login.factors import LastWayIn, StillDemanded
+from idp.login import attempts, changing_factors, new_passwords, stepping_up
+from idp.login.changing_factors import LastWayIn, StillDemanded
 from idp.login.views import answers, browser, requires
 from idp.me.views import frame
 from idp.oauth import authorizations
@@ -131,7 +131,7 @@ def _store(session: LiveSession, wanted: Change) -> str:
         elif not passwords.is_current(wanted.checked):
             raise WrongPassword(field="current")
         requires.still_there(session)
-        factors.set_password(user_id, wanted.hashed, by=by, is_short=wanted.is_short)
+        changing_factors.set_password(user_id, wanted.hashed, by=by, is_short=wanted.is_short)
         if wanted.ends_others:
             people.end_all_of(user_id, because="password_changed", by=by, but=session.id)
             authorizations.end_others(user_id, session.id, because="password_changed", by=by)
@@ -145,7 +145,7 @@ def _remove(session: LiveSession) -> ResponseReturnValue:
     try:
         with database.writing():
             requires.still_recent(session)
-            factors.remove_password(session.user_id, by=Actor("user", session.user_id))
+            changing_factors.remove_password(session.user_id, by=Actor("user", session.user_id))
     except (LastWayIn, StillDemanded) as refusal:
         return _page(session, refusal.status)
     return frame.done(session, "password.removed")
@@ -184,7 +184,7 @@ def _page(
         asks_current=_asks_current(user_id),
         shortest=new_passwords.about(user_id).shortest,
         has_others=len(people.of_person(user_id)) > 1,
-        hindrance=frame.told(factors.password_hindrance(user_id)),
+        hindrance=frame.told(changing_factors.password_hindrance(user_id)),
         field=field,
         problem=problem,
         minutes=minutes,

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp.credentials import authenticator_apps, held, passwords, phc, recovery_codes
-from idp.credentials import factors as credentials
-from idp.login import factors
-from idp.login.factors import LastWayIn, StillDemanded, WrongCode
+from idp.credentials import authenticator_apps, factors, held, passwords, phc, recovery_codes
+from idp.login import changing_factors
+from idp.login.changing_factors import LastWayIn, StillDemanded, WrongCode
 from idp.organizations import policies, roles
 from idp.organizations.policies import PolicySettings
 from idp.organizations.roles import Permitted, RoleSettings
@@ -97,7 +96,7 @@ def test_a_factor_is_gone_with_all_that_rests_on_it_and_nothing_else_is() -> Non
     alone = signed_in(DAN.id, given("passkey", mine))
     both = signed_in(DAN.id, given("password"), given("totp", other), given("passkey", mine))
     trusts = [trusting(DAN.id, mine), trusting(DAN.id, other), trusting(VERA.id, his)]
-    act(factors.remove, DAN.id, mine, by=DAN)
+    act(changing_factors.remove, DAN.id, mine, by=DAN)
     assert held.methods(DAN.id) == {"password", "totp", "recovery_code"}
     assert methods_in(alone) is None
     assert methods_in(both) == ["password", "totp"]
@@ -109,7 +108,7 @@ def test_a_factor_is_gone_with_all_that_rests_on_it_and_nothing_else_is() -> Non
 
 def test_recovery_codes_are_void_with_the_last_factor() -> None:
     app_id, code = set_up(DAN.id), codes_of(DAN.id)[0]
-    act(factors.remove, DAN.id, app_id, by=DAN)
+    act(changing_factors.remove, DAN.id, app_id, by=DAN)
     assert held.methods(DAN.id) == {"password"}
     assert recovery_codes.left(DAN.id) == 0
     with database.writing():
@@ -119,23 +118,23 @@ def test_recovery_codes_are_void_with_the_last_factor() -> None:
 def test_nobody_removes_what_somebody_else_has() -> None:
     mine = set_up(DAN.id)
     with refused(NotFound):
-        factors.remove(VERA.id, mine, by=VERA)
+        changing_factors.remove(VERA.id, mine, by=VERA)
 
 
 @pytest.mark.rule("TOT-09")
 def test_the_last_way_in_stays() -> None:
     mine = set_up(ZOE.id, "passkey")
-    act(factors.remove_password, ZOE.id, by=ZOE)
+    act(changing_factors.remove_password, ZOE.id, by=ZOE)
     assert held.methods(ZOE.id) == {"passkey"}
-    assert isinstance(factors.hindrance(ZOE.id, mine), LastWayIn)
+    assert isinstance(changing_factors.hindrance(ZOE.id, mine), LastWayIn)
     with refused(LastWayIn):
-        factors.remove(ZOE.id, mine, by=ZOE)
+        changing_factors.remove(ZOE.id, mine, by=ZOE)
     set_up(ZOE.id, "totp")
     with refused(LastWayIn):  # a code is asked for besides something, and never instead
-        factors.remove(ZOE.id, mine, by=ZOE)
+        changing_factors.remove(ZOE.id, mine, by=ZOE)
     another = set_up(ZOE.id, "passkey")
-    act(factors.remove, ZOE.id, mine, by=ZOE)
-    assert [one.id for one in credentials.of(ZOE.id) if one.kind == "passkey"] == [another]
+    act(changing_factors.remove, ZOE.id, mine, by=ZOE)
+    assert [one.id for one in factors.of(ZOE.id) if one.kind == "passkey"] == [another]
 
 
 @pytest.mark.rule("TOT-09")
@@ -143,19 +142,19 @@ def test_the_last_way_in_stays() -> None:
 def test_a_password_stays_where_there_is_no_passkey(kinds: tuple[str, ...]) -> None:
     for kind in kinds:
         set_up(DAN.id, kind)
-    assert isinstance(factors.password_hindrance(DAN.id), LastWayIn)
+    assert isinstance(changing_factors.password_hindrance(DAN.id), LastWayIn)
     with refused(LastWayIn):
-        factors.remove_password(DAN.id, by=DAN)
+        changing_factors.remove_password(DAN.id, by=DAN)
 
 
 @pytest.mark.rule("TOT-09")
 def test_of_two_that_remove_the_last_two_passkeys_at_once_one_is_refused(app: Flask) -> None:
     first, second = set_up(ZOE.id, "passkey"), set_up(ZOE.id, "passkey")
-    act(factors.remove_password, ZOE.id, by=ZOE)
+    act(changing_factors.remove_password, ZOE.id, by=ZOE)
     done = overlapping(
         app,
-        lambda: factors.remove(ZOE.id, first, by=ZOE),
-        lambda: factors.remove(ZOE.id, second, by=ZOE),
+        lambda: changing_factors.remove(ZOE.id, first, by=ZOE),
+        lambda: changing_factors.remove(ZOE.id, second, by=ZOE),
     )
     assert [type(one) for one in done] == [type(None), LastWayIn]
     assert held.methods(ZOE.id) == {"passkey"}
@@ -165,13 +164,13 @@ def test_of_two_that_remove_the_last_two_passkeys_at_once_one_is_refused(app: Fl
 def test_what_an_organization_demands_stays() -> None:
     app_id = set_up(NICK.id)
     demand(mfa="required")
-    stays = factors.hindrance(NICK.id, app_id)
+    stays = changing_factors.hindrance(NICK.id, app_id)
     assert isinstance(stays, StillDemanded)
     assert stays.message == "Acme demands what this is needed for"
     with refused(StillDemanded):
-        factors.remove(NICK.id, app_id, by=NICK)
+        changing_factors.remove(NICK.id, app_id, by=NICK)
     set_up(NICK.id, "passkey")
-    act(factors.remove, NICK.id, app_id, by=NICK)
+    act(changing_factors.remove, NICK.id, app_id, by=NICK)
 
 
 @pytest.mark.rule("TOT-09")
@@ -179,7 +178,7 @@ def test_recovery_codes_are_nothing_to_stay_with() -> None:
     passkey, _ = set_up(NICK.id, "passkey"), set_up(NICK.id, "totp")
     codes_of(NICK.id)
     demand(mfa="required", methods=("password", "passkey", "recovery_code"))
-    assert isinstance(factors.hindrance(NICK.id, passkey), StillDemanded)
+    assert isinstance(changing_factors.hindrance(NICK.id, passkey), StillDemanded)
 
 
 @pytest.mark.rule("TOT-09")
@@ -188,17 +187,17 @@ def test_what_a_role_demands_stays_wherever_it_is_held(place: str) -> None:
     passkey, _ = set_up(NICK.id, "passkey"), set_up(NICK.id, "totp")
     demands = RoleSettings("x_desk", "Desk", frozenset({Permitted("refunds.write")}), demands="phr")
     act(roles.change, ACME, "role_desk", demands)
-    assert factors.hindrance(NICK.id, passkey) is None
+    assert changing_factors.hindrance(NICK.id, passkey) is None
     give(to(NICK, "x_desk", at(place)))
-    assert isinstance(factors.hindrance(NICK.id, passkey), StillDemanded)
+    assert isinstance(changing_factors.hindrance(NICK.id, passkey), StillDemanded)
 
 
 @pytest.mark.rule("TOT-09")
 def test_of_several_organizations_each_is_asked() -> None:
     app_id = set_up(VERA.id)
-    assert factors.hindrance(VERA.id, app_id) is None
+    assert changing_factors.hindrance(VERA.id, app_id) is None
     demand(BIRCH, mfa="required")
-    stays = factors.hindrance(VERA.id, app_id)
+    stays = changing_factors.hindrance(VERA.id, app_id)
     assert stays is not None
     assert stays.message.startswith("Birch ")
 
@@ -209,13 +208,13 @@ def test_a_password_stays_where_a_passkey_does_not_count() -> None:
     set_up(NICK.id, "totp")
     demand(mfa="required", methods=("password", "totp"))
     with refused(StillDemanded):
-        factors.remove_password(NICK.id, by=NICK)
+        changing_factors.remove_password(NICK.id, by=NICK)
 
 
 def test_what_could_not_be_reached_before_keeps_nothing() -> None:
     app_id = set_up(NICK.id)
     demand(mfa="required", methods=("password", "passkey"))
-    act(factors.remove, NICK.id, app_id, by=NICK)
+    act(changing_factors.remove, NICK.id, app_id, by=NICK)
     assert held.methods(NICK.id) == {"password"}
 
 
@@ -225,17 +224,17 @@ def test_what_could_not_be_reached_before_keeps_nothing() -> None:
 @pytest.mark.rule("TOT-03")
 def test_a_new_app_takes_the_place_of_the_old_one_with_all_that_rests_on_it() -> None:
     old = given_to(DAN.id)
-    (factor,) = credentials.of(DAN.id)
+    (factor,) = factors.of(DAN.id)
     session, trust = signed_in(DAN.id, given("password"), given("totp", factor.id)), trusting(DAN.id, factor.id)
     setup = act(lambda *, by: authenticator_apps.begin(DAN.id, "ses_here"))
     new = Phone.scanning(setup.uri)
     with refused(WrongCode):
-        factors.set_up_app(DAN.id, "ses_here", old.code(), by=DAN)
+        changing_factors.set_up_app(DAN.id, "ses_here", old.code(), by=DAN)
     with refused(WrongCode):
-        factors.set_up_app(DAN.id, "ses_other", new.code(), by=DAN)
+        changing_factors.set_up_app(DAN.id, "ses_other", new.code(), by=DAN)
     assert (methods_in(session), trusted(DAN.id)) == (["password", "totp"], [trust])
-    made = act(factors.set_up_app, DAN.id, "ses_here", new.code(), by=DAN)
-    assert [one.id for one in credentials.of(DAN.id)] == [made.id]
+    made = act(changing_factors.set_up_app, DAN.id, "ses_here", new.code(), by=DAN)
+    assert [one.id for one in factors.of(DAN.id)] == [made.id]
     assert (methods_in(session), trusted(DAN.id)) == (["password"], [])
     with database.writing():
         assert authenticator_apps.verify(DAN.id, old.code()) is None
@@ -247,13 +246,13 @@ def test_a_new_app_takes_the_place_of_the_old_one_with_all_that_rests_on_it() ->
 def test_a_new_password_ends_trust_in_every_browser() -> None:
     trusting(DAN.id, ""), trusting(DAN.id, set_up(DAN.id))
     his = trusting(VERA.id, "")
-    act(factors.set_password, DAN.id, OTHER_HASH, by=DAN)
+    act(changing_factors.set_password, DAN.id, OTHER_HASH, by=DAN)
     assert (trusted(DAN.id), trusted(VERA.id)) == ([], [his])
 
 
 def test_without_a_password_no_browser_is_trusted() -> None:
     trusting(DAN.id, set_up(DAN.id, "passkey"))
-    act(factors.remove_password, DAN.id, by=DAN)
+    act(changing_factors.remove_password, DAN.id, by=DAN)
     assert (trusted(DAN.id), held.methods(DAN.id)) == ([], {"passkey"})
 
 
@@ -268,9 +267,9 @@ def test_a_reset_takes_everything_but_the_password() -> None:
     trusting(DAN.id, ""), trusting(DAN.id, mine[0])
     sessions = [signed_in(DAN.id, given("passkey", mine[0])), signed_in(DAN.id, given("password"))]
     other = signed_in(VERA.id, given("passkey", his))
-    assert act(factors.reset, DAN.id, "showed her passport", by=OPERATOR) == 2
+    assert act(changing_factors.reset, DAN.id, "showed her passport", by=OPERATOR) == 2
     assert held.methods(DAN.id) == {"password"}
-    assert (credentials.of(DAN.id), recovery_codes.left(DAN.id), trusted(DAN.id)) == ([], 0, [])
+    assert (factors.of(DAN.id), recovery_codes.left(DAN.id), trusted(DAN.id)) == ([], 0, [])
     assert [methods_in(one) for one in sessions] == [None, None]
     assert methods_in(other) == ["passkey"]
     (reset,) = [entry for entry in entries(DAN.id) if entry.event == "user.factors.reset"]
@@ -281,4 +280,4 @@ def test_a_reset_takes_everything_but_the_password() -> None:
 def test_a_reset_takes_also_what_an_organization_demands() -> None:
     demand(mfa="required")
     set_up(NICK.id)
-    assert act(factors.reset, NICK.id, "lost", by=OPERATOR) == 1
+    assert act(changing_factors.reset, NICK.id, "lost", by=OPERATOR) == 1
