@@ -29,6 +29,12 @@ def find(user_id: str, factor_id: str) -> Factor:
     raise NotFound("There is no such passkey or authenticator app.")
 
 
+def kind_of(factor_id: str) -> str:
+    """What the factor is: `passkey` or `totp`; empty if it has been removed."""
+    live = select(Factor.kind).where(Factor.id == factor_id, Factor.ended_at.is_(None))
+    return database.session().scalar(live) or ""
+
+
 def are_there(factor_ids: Collection[str]) -> bool:
     """Whether none of these has been removed."""
     wanted = set(factor_ids)

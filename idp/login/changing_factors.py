@@ -51,6 +51,14 @@ class WrongCode(Invalid):
     remedy = "Wait for the next code of your app and enter that one."
 
 
+def trusted_by(device_id: str) -> str:
+    """The method by which somebody chose to trust a browser; empty if that is over, or the factor is gone."""
+    factor_id = trusted_devices.given_for(device_id)
+    if factor_id is None:
+        return ""
+    return "recovery_code" if factor_id == BY_CODE else factors.kind_of(factor_id)
+
+
 def hindrance(user_id: str, factor_id: str) -> Conflict | None:
     """Why `remove` would refuse, if it would. Raises `NotFound` as `credentials.factors.find`."""
     return _hindrance(user_id, _without(held.by(user_id), factors.find(user_id, factor_id).kind))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from idp.credentials import factors, held, passwords
 from idp.login import new_passwords, steps
+from idp.login.changing_factors import trusted_by
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
 from idp.platform import clock
@@ -43,11 +44,13 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
     has = held.methods(sign_in.user_id)
     renewed = [proof for proof in counting if steps.renews(replace(begun, held=has), proof.method)]
     latest = last_given(renewed)
+    trust = trusted_devices.trusted(browser, sign_in.user_id)
     return replace(
         begun,
         is_stale=latest < sign_in.created_at and not demand.is_recent(latest),
         held=has,
-        is_trusted=bool(trusted_devices.trusted(browser, sign_in.user_id)),
+        is_trusted=bool(trust),
+        spares=demand.spares and (not trust or trusted_by(trust) in demand.methods),
         may_enrol=shows_who(counting, levels.reached(has)),
         must_renew=_gave_password(sign_in) and new_passwords.must_renew(sign_in.user_id),
     )

@@ -7,6 +7,7 @@ authorization's. Here they meet.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from idp.login.changing_factors import trusted_by
 from idp.organizations import entry
 from idp.organizations.effective import EffectiveRoles
 from idp.organizations.entry import Entry
@@ -74,7 +75,7 @@ def _lacking(takes: Entry, level: Level, shown: Evidence) -> Lacking | None:
 
 def _reaches(least: str, takes: Entry, level: Level, proofs: Iterable[Proof]) -> bool:
     if least == TWO_FACTORS and level.acr == ONE_FACTOR and takes.trusts_devices:
-        return any(proof.method == DEVICE for proof in proofs)
+        return any(trusted_by(proof.factor_id) in takes.methods for proof in proofs if proof.method == DEVICE)
     return levels.meets(level.acr, least)
 
 

@@ -26,7 +26,7 @@ NO_LEVEL = ""
 class Entry:
     """`levels`: each level that something demands. `methods`: those that count. `idle`, `longest`: microseconds since
     the session was last used, and since its person last proved anything. `trusts_devices`: a browser that the person
-    trusts counts as the second factor. `takes_sso`: only a company's own sign-in will do.
+    trusts counts as the second factor that they trusted it by. `takes_sso`: only a company's own sign-in will do.
     """
 
     levels: tuple[str, ...] = ()

@@ -33,6 +33,14 @@ def trusted(browser: Browser | None, user_id: str) -> str:
     return database.session().scalar(live) or ""
 
 
+def given_for(device_id: str) -> str | None:
+    """The `TrustedDevice.factor_id` of a trust that lasts; `None` if it is over."""
+    live = select(TrustedDevice.factor_id).where(
+        TrustedDevice.id == device_id, TrustedDevice.ended_at.is_(None), TrustedDevice.expires_at > clock.now()
+    )
+    return database.session().scalar(live)
+
+
 def are_there(device_ids: Collection[str]) -> bool:
     """Whether none of these has ended."""
     wanted = set(device_ids)

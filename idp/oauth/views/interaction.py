@@ -21,6 +21,7 @@ from idp.platform import clock, database, lane
 from idp.platform.access import public
 from idp.platform.http_refusals import WrongMethod
 from idp.sessions.models import Browser
+from idp.users.locks import lock
 
 CONSENT = "/consent"
 
@@ -112,11 +113,10 @@ def _detour(asked: Asked, pending: Pending | None, situation: Situation) -> AnyR
     """To the page that asks for what is missing, with the request kept meanwhile."""
     with database.writing():
         known = browser.known_or_new()
-        held = (
-            pending_requests.hold(known, pending.id)
-            if pending
-            else pending_requests.begin(known.id, asked.request, begun_at=asked.begun_at)
-        )
+        held = pending_requests.hold(known, pending.id) if pending else None
+        if situation.session:
+            lock(situation.session.user_id)  # before their browser, as everywhere: a sign-in may be all but done
+        held = held or pending_requests.begin(known.id, asked.request, begun_at=asked.begun_at)
         if situation.need is Need.CONSENT:
             _show(held, situation)
             return redirect(f"{CONSENT}?txn={held.id}", 303)
