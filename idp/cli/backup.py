@@ -16,7 +16,7 @@ from idp.cli import output
 from idp.cli.door import Command, Failure, operator
 from idp.cli.output import Json
 from idp.clients.models import Client
-from idp.credentials import ceremonies
+from idp.credentials import ceremonies, recovery_codes
 from idp.feed import positions
 from idp.keys import master_keys
 from idp.keys.master_keys import MasterKeyMissing
@@ -39,6 +39,7 @@ AFTERWARDS: Final[tuple[tuple[str, Callable[[Actor], int]], ...]] = (
     ("authorizations ended", lambda _: authorizations.end_unseen()),
     ("sessions ended", lambda _: people.end_everybodys("restored")),
     ("trusted browsers ended", lambda _: trusted_devices.end_everybodys()),
+    ("recovery codes voided", lambda _: recovery_codes.void_all()),
     ("passkey challenges voided", lambda _: ceremonies.void_all()),
     ("setup links voided", lambda _: first_run.close_door()),
     # one line for everything that was valid once, or held by somebody, when the backup was made

@@ -106,6 +106,12 @@ def void(user_id: str, *, by: Actor) -> None:
         trail.record("user.codes.removed", by=by, subject=user_id, before={"codes": ended})
 
 
+def void_all() -> int:
+    """Let no code be good any more that was given until now; how many."""
+    ended = database.session().execute(update(RecoveryCode).where(*_LIVE).values(ended_at=clock.now()))
+    return int(ended.rowcount)  # type: ignore[attr-defined]
+
+
 def forget(user: User, by: Actor) -> None:
     """A step of `lifecycle.before_deleting`: a deleted person leaves no codes."""
     void(user.id, by=by)

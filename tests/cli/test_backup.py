@@ -21,7 +21,7 @@ from idp.audit.seal import seal_batch
 from idp.audit.verify import verify
 from idp.cli import backup as commands
 from idp.cli.main import main
-from idp.credentials import ceremonies
+from idp.credentials import ceremonies, recovery_codes
 from idp.feed import losses, positions
 from idp.keys import material, rotation, signing
 from idp.keys.material import Slot
@@ -239,15 +239,17 @@ def test_nobody_is_signed_in_and_no_link_sets_up_any_more(
         assert ben
         session, cookie = people.open_session(browser, ben.id, [Proof("password", clock.now())])
         trusted_devices.trust(browser, ben.id, "")
+        code = recovery_codes.make(ben.id, by=commands.operator())[0]
         challenge = ceremonies.begin(ceremonies.SIGN_IN, session.id, None)
     assert people.find(browsers.recognise(cookie), session.id)
     assert trusted_devices.trusted(browsers.recognise(cookie), ben.id)
     idp("backup", str(tmp_path / "signed-in.backup"))
     said = restore(elsewhere, tmp_path / "signed-in.backup").json
     assert (said["sessions ended"], said["trusted browsers ended"], said["setup links voided"]) == (1, 1, 1)
-    assert said["passkey challenges voided"] == 1
+    assert (said["passkey challenges voided"], said["recovery codes voided"]) == (1, 10)
     with _at(elsewhere):
         with database.writing():
+            assert not recovery_codes.use(ben.id, code)
             assert ceremonies.claim(challenge, ceremonies.SIGN_IN, session.id) is None
         assert people.in_browser(browsers.recognise(cookie)) == []
         assert not trusted_devices.trusted(browsers.recognise(cookie), ben.id)
