@@ -8,6 +8,8 @@ from idp.login.views import (
     branding,
     browser,
     enrol,
+    enrol_codes,
+    enrol_passkey,
     identifier,
     passkey,
     password,
@@ -24,5 +26,9 @@ def init(app: Flask) -> None:
     """Serve the pages in `app`, and see to it that no form counts that we did not show."""
     browser.init(app)
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
-    for page in (start, branding, setup, identifier, password, passkey, verify, renew, enrol, select, signing_out):
+    pages = (
+        start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_codes, select,
+        signing_out,
+    )  # fmt: skip
+    for page in pages:
         page.init(app)

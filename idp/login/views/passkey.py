@@ -1,4 +1,4 @@
-"""`/login/passkey`: a passkey, in place of a name and a password, or as what is asked besides; and setting one up.
+"""`/login/passkey`: a passkey, in place of a name and a password, or as what is asked besides.
 
 A script on the page asks for options and sends what the browser says as a form, so that what comes of it is a page
 like any other. A passkey cannot be guessed: it is looked at first, failures count under their source alone, and
@@ -10,27 +10,23 @@ from dataclasses import dataclass
 from flask import Flask, Response, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 
-from idp.audit.trail import Actor
 from idp.credentials import ceremonies, guesses, passkeys
 from idp.credentials.authenticators import NotAccepted
 from idp.credentials.guesses import TooMany
 from idp.credentials.passkeys import Verified
-from idp.login import attempts, offering, progress, steps, transactions
+from idp.login import attempts, progress, steps, transactions
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser, verify
-from idp.login.views import enrol as enrolling
 from idp.platform import clock, correlation, database, lane
 from idp.platform.access import public
 from idp.platform.calls import Answer, Call
 from idp.platform.errors import Conflict
-from idp.platform.i18n import gettext as _
 from idp.platform.settings import settings
-from idp.sessions import devices, trusted_devices
+from idp.sessions import trusted_devices
 from idp.sessions.models import Browser
 from idp.sessions.proofs import Proof
-from idp.users import lifecycle, users
-from idp.users.locks import lock
+from idp.users import lifecycle
 
 METHOD = "passkey"
 
@@ -66,8 +62,6 @@ def init(app: Flask) -> None:
     """Serve these in `app`."""
     app.add_url_rule("/login/passkey/options", "login_passkey_options", options, methods=["POST"])
     app.add_url_rule("/login/passkey", "login_passkey", check, methods=["POST"])
-    app.add_url_rule("/login/enrol/passkey/options", "enrol_passkey_options", enrol_options, methods=["POST"])
-    app.add_url_rule("/login/enrol/passkey", "enrol_passkey", enrol, methods=["POST"])
     lane.mount(app, "/.well-known/webauthn", related_origins)
 
 
@@ -94,39 +88,14 @@ def check() -> ResponseReturnValue:
 
 
 @public
-def enrol_options() -> ResponseReturnValue:
-    """What the browser is to be asked for to set a passkey up (JSON)."""
-    with database.writing():
-        held = transactions.hold(browser.current(), browser.transaction())
-        user_id = _enrolling(held, browser.current())
-        if not user_id:
-            raise NotAsked
-        found = passkeys.creation_options(users.find(user_id), held.id)
-    return jsonify(found)
-
-
-@public
-def enrol() -> ResponseReturnValue:
-    """A passkey was set up: it proves its owner from now on, and did so just now."""
-    with database.writing():
-        settled, cookie, codes = _enrolled()
-    if cookie:
-        browser.carry(browser.known_or_new(), cookie)
-    return enrolling.codes_page(settled, codes) if codes else answers.onward(settled)
-
-
-@public
 def related_origins(_call: Call) -> Answer:
     """The origins that may use our passkeys (Web Authentication §5.11): our own, and no other."""
     return Answer.json({"origins": [settings().issuer]})
 
 
-def default_name() -> str:
-    """What a new passkey is called until its owner calls it something else: by the browser and system it came from."""
-    program, system = devices.described(correlation.current().user_agent)
-    if program and system:
-        return _("%(program)s on %(system)s", program=program, system=system)
-    return program or system or _("Passkey")
+def proof(factor_id: str, held_in: str) -> Proof:
+    """That somebody has just proven themselves with that passkey, whose key is held there."""
+    return Proof(METHOD, clock.now(), factor_id=factor_id, held_in=held_in)
 
 
 def _question(held: SignIn, known: Browser | None) -> Question | None:
@@ -169,7 +138,7 @@ def _proven(held: SignIn, verified: Verified) -> tuple[SignIn, str]:
     trusting, known = verify.wants_trust(held), browser.locked()
     if not held.is_named:
         held = transactions.name(held, "", verified.user_id)
-    settled, cookie = attempts.proven(held, _proof(verified.factor_id, verified.held_in), known)
+    settled, cookie = attempts.proven(held, proof(verified.factor_id, verified.held_in), known)
     if trusting and settled.user_id == verified.user_id and not settled.failure:
         trusted_devices.trust(known, verified.user_id, verified.factor_id)
     return settled, cookie
@@ -182,37 +151,6 @@ def _failed(held: SignIn, failure: str) -> tuple[SignIn, str, TooMany | None]:
     except TooMany as refusal:
         return held, "", refusal
     return attempts.failed(held, METHOD, failure), "", None
-
-
-def _enrolled() -> tuple[SignIn, str, tuple[str, ...]]:
-    """The sign-in as it stands then, the browser's new token if somebody signed in, and codes to be shown."""
-    known = browser.current()
-    held = transactions.hold(known, browser.transaction())
-    if held.user_id:
-        lock(held.user_id)  # nobody's first factor is set up twice at once
-    user_id, given = _enrolling(held, known), request.form.get("credential")
-    if not user_id or not given:
-        return held, "", ()
-    try:
-        made = passkeys.register(user_id, held.id, given, default_name(), by=Actor("user", user_id))
-    except NotAccepted:
-        return transactions.fail(held, WRONG), "", ()
-    codes = enrolling.first_codes(user_id)
-    settled, cookie = attempts.proven(held, _proof(made.id, passkeys.held_in(made.id)), browser.locked())
-    return settled, cookie, codes
-
-
-def _enrolling(held: SignIn, known: Browser | None) -> str:
-    """Who may set a passkey up in this sign-in as it stands, because that is what is missing; empty for nobody."""
-    if held.outcome is not None or held.user_id is None or lifecycle.is_disabled(held.user_id):
-        return ""
-    stood = progress.standing(held, known)
-    is_asked = steps.next_step(stood) is Step.ENROL and METHOD in offering.to_enrol(stood)
-    return held.user_id if is_asked else ""
-
-
-def _proof(factor_id: str, held_in: str) -> Proof:
-    return Proof(METHOD, clock.now(), factor_id=factor_id, held_in=held_in)
 
 
 def _held_back(sign_in: SignIn, refusal: TooMany) -> Response:

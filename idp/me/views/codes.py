@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from idp.audit.trail import Actor
 from idp.credentials import factors, recovery_codes
 from idp.login import changing_factors, stepping_up
-from idp.login.views import enrol, requires
+from idp.login.views import enrol_codes, requires
 from idp.me.views import frame
 from idp.platform import database
 from idp.sessions.people import LiveSession
@@ -47,7 +47,7 @@ def make(session: LiveSession) -> ResponseReturnValue:
 def _keep(session: LiveSession, shown: tuple[str, ...]) -> ResponseReturnValue:
     """The codes as a file, or put away, as the person says. What comes here is not looked up."""
     if "file" in request.form:
-        return enrol.as_file(shown)
+        return enrol_codes.as_file(shown)
     if "saved" not in request.form:
         return _page(session, shown, is_missing=True)
     return frame.done(session, "codes.made")

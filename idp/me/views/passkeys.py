@@ -9,7 +9,7 @@ from idp.credentials.authenticators import NotAccepted
 from idp.login import changing_factors, stepping_up
 from idp.login.changing_factors import LastWayIn, StillDemanded
 from idp.login.views import browser, requires
-from idp.login.views.passkey import default_name
+from idp.login.views.enrol_passkey import default_name
 from idp.login.views.requires import NotRecent
 from idp.me.views import codes, frame
 from idp.platform import clock, database
