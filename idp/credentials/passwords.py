@@ -3,6 +3,7 @@
 A password is compared in Unicode NFC, so that one spelling opens what the other set (PWD-02); nothing is trimmed.
 """
 
+import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -245,6 +246,12 @@ def stored(user_id: str) -> str:
     """The PHC string of the person's password; empty without one."""
     current = database.session().get(Password, user_id)
     return "" if current is None else current.hash
+
+
+def which(user_id: str) -> str:
+    """What tells the person's password from every other one that they had or get; empty without one. Opens nothing."""
+    current = database.session().get(Password, user_id, populate_existing=True)
+    return "" if current is None else hashlib.sha256(current.hash.encode()).hexdigest()
 
 
 def set_at(user_id: str) -> int | None:

@@ -5,7 +5,7 @@ Every way to prove something ends here, so that none of them can leave a count, 
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM
-from idp.credentials import guesses
+from idp.credentials import guesses, passwords
 from idp.credentials.guesses import Guesser, Reservation
 from idp.login import contexts, identifiers, progress, transactions
 from idp.login.progress import standing
@@ -64,7 +64,8 @@ def proven(held: SignIn, proof: Proof, known: Browser) -> tuple[SignIn, str]:
         return failed(held, proof.method, "mismatch"), ""
     if not held.demand.admits(user_id):
         return refuse_other(held), ""
-    return go_on(transactions.prove(held, proof), known)
+    password = passwords.which(user_id) if proof.method == "password" else ""
+    return go_on(transactions.prove(held, proof, password), known)
 
 
 def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:

@@ -12,9 +12,9 @@ class Transaction(Model):
 
     `identifier`: as typed, in normal form; `user_id`: whom it names, if anybody (nothing that the browser sees tells).
     `demand_json`: what whoever sent the browser here wants (`demands.Demand`); `return_to`: a path of our own origin.
-    `proofs_json`: proofs (`sessions.proofs.Proof`) until they are enough for a session. `session_id`: the session that
-    this sign-in goes on from, or has opened. `declined` 1: the person does not want to set anything up now. `failure`:
-    why the page is shown again. Settled once: `done` or `cancelled`.
+    `proofs_json`: proofs (`sessions.proofs.Proof`) until they are enough for a session, and by which password.
+    `session_id`: the session that this sign-in goes on from, or has opened. `declined` 1: the person does not want to
+    set anything up now. `failure`: why the page is shown again. Settled once: `done` or `cancelled`.
     """
 
     __tablename__ = "login_transactions"

@@ -87,9 +87,8 @@ def given(sign_in: SignIn) -> tuple[Proof, ...]:
     """
     if not sign_in.proofs or sign_in.user_id is None:
         return ()
-    set_at, there = passwords.set_at(sign_in.user_id), {"", *(one.id for one in factors.of(sign_in.user_id))}
+    there = {"", *(one.id for one in factors.of(sign_in.user_id))}
+    is_same = sign_in.password != "" and sign_in.password == passwords.which(sign_in.user_id)
     return tuple(
-        proof
-        for proof in sign_in.proofs
-        if proof.factor_id in there and (proof.method != "password" or (set_at is not None and proof.at >= set_at))
+        proof for proof in sign_in.proofs if proof.factor_id in there and (is_same or proof.method != "password")
     )

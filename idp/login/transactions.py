@@ -51,7 +51,8 @@ class Settled(SignInOver):
 class SignIn:
     """A sign-in as it stands. `identifier`: the name as typed, empty where somebody was picked from a list.
 
-    `proofs`: what was proven and is not yet part of a session; `session_id`: the session that this goes on from.
+    `proofs`: what was proven and is not yet part of a session; `password`: by which password (`passwords.which`), so
+    that it ends with that one; `session_id`: the session that this goes on from.
     """
 
     id: str
@@ -62,6 +63,7 @@ class SignIn:
     identifier: str
     user_id: str | None
     proofs: tuple[Proof, ...]
+    password: str
     session_id: str | None
     has_declined: bool
     failure: str
@@ -148,10 +150,11 @@ def fail(held: SignIn, failure: str) -> SignIn:
     return _change(held, failure=failure)
 
 
-def prove(held: SignIn, proof: Proof) -> SignIn:
-    """Note that the person proved something."""
+def prove(held: SignIn, proof: Proof, password: str = "") -> SignIn:
+    """Note that the person proved something. `password`: by which one, if by one; as of `SignIn`."""
     proofs = [asdict(one) for one in (*held.proofs, proof)]
-    return _change(held, proofs_json=json.dumps(proofs), failure="")
+    said = {"proofs": proofs, "password": password or held.password}
+    return _change(held, proofs_json=json.dumps(said), failure="")
 
 
 def decline(held: SignIn) -> SignIn:
@@ -216,6 +219,8 @@ def _read(id: str) -> SignIn:
 
 
 def _value(row: Transaction) -> SignIn:
+    stored = json.loads(row.proofs_json)
+    said = stored if isinstance(stored, dict) else {"proofs": stored, "password": ""}
     return SignIn(
         id=row.id,
         browser_id=row.browser_id,
@@ -224,7 +229,8 @@ def _value(row: Transaction) -> SignIn:
         demand=Demand.load(row.demand_json),
         identifier=row.identifier,
         user_id=row.user_id,
-        proofs=tuple(Proof(**one) for one in json.loads(row.proofs_json)),
+        proofs=tuple(Proof(**one) for one in said["proofs"]),
+        password=said["password"],
         session_id=row.session_id,
         has_declined=bool(row.declined),
         failure=row.failure,

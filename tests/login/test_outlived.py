@@ -71,3 +71,11 @@ def test_what_was_proven_by_a_factor_that_is_removed_opens_nothing(browser: Brow
         changing_factors.remove(olivia, passkey, by=OPERATOR)
     browser.send(page, "otp", otp=scanned(page).code())
     assert methods_in(browser) == ["password", "totp"]
+
+
+@pytest.mark.rule("SES-07")
+def test_a_password_that_a_node_set_whose_clock_is_ahead_lets_its_owner_in(browser: Browser, olivia: str) -> None:
+    with time_machine.travel(1_900_000_120, tick=False), database.writing():
+        changing_factors.set_password(olivia, _ANOTHER, by=OPERATOR)
+    with time_machine.travel(1_900_000_000, tick=False):
+        assert browser.sign_in("olivia", "another horse battery staple").name == "me"

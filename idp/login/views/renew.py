@@ -56,7 +56,9 @@ def _stored(user_id: str, hashed: str, *, is_short: bool) -> tuple[SignIn, str]:
     if held.user_id != user_id or not _is_asked(held) or lifecycle.is_disabled(user_id):
         return held, ""
     changing_factors.set_password(user_id, hashed, by=Actor("user", user_id), is_short=is_short)
-    return attempts.go_on(transactions.prove(held, Proof("password", clock.now())), browser.locked())
+    return attempts.go_on(
+        transactions.prove(held, Proof("password", clock.now()), passwords.which(user_id)), browser.locked()
+    )
 
 
 def _is_asked(sign_in: SignIn) -> bool:
