@@ -35,6 +35,11 @@ def kind_of(factor_id: str) -> str:
     return database.session().scalar(live) or ""
 
 
+def app_of(user_id: str) -> Factor | None:
+    """The person's authenticator app, of which there is at most one."""
+    return next((one for one in of(user_id) if one.kind == "totp"), None)
+
+
 def are_there(factor_ids: Collection[str]) -> bool:
     """Whether none of these has been removed."""
     wanted = set(factor_ids)

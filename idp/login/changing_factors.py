@@ -85,12 +85,12 @@ def set_up_app(user_id: str, bound_to: str, code: str, *, by: Actor) -> Factor:
     The old one is taken as `remove` takes it. Raises `WrongCode`.
     """
     lock(user_id)
-    old = next((one.id for one in factors.of(user_id) if one.kind == "totp"), "")
-    made = authenticator_apps.confirm(user_id, bound_to, code, by=by, replaces=old)
+    old = factors.app_of(user_id)
+    made = authenticator_apps.confirm(user_id, bound_to, code, by=by, replaces=old.id if old else "")
     if made is None:
         raise WrongCode(field="otp")
     if old:
-        _forget_what_rests_on(user_id, old, by=by)
+        _forget_what_rests_on(user_id, old.id, by=by)
     return made
 
 
@@ -100,9 +100,9 @@ def give_app(user_id: str, secret: bytes, *, by: Actor) -> None:
     The old one is taken as `remove` takes it, and nobody is asked whether it may be.
     """
     lock(user_id)
-    for one in factors.of(user_id):
-        if one.kind == "totp":
-            _take(user_id, one.id, by=by)
+    old = factors.app_of(user_id)
+    if old:
+        _take(user_id, old.id, by=by)
     authenticator_apps.store(user_id, secret, by=by)
 
 

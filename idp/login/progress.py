@@ -61,10 +61,13 @@ def shows_who(proofs: Collection[Proof], level: str) -> bool:
 
     A password that is given anew makes nothing recent of a passkey that was used hours ago.
     """
-    reached = levels.reached({proof.method for proof in proofs})
-    return levels.rank(reached) >= levels.rank(level) and any(
-        levels.makes(proof.method, level) for proof in proofs if proof.age() <= RECENT
-    )
+    recent = (proof for proof in proofs if proof.age() <= RECENT)
+    return reaches(proofs, level) and any(levels.makes(proof.method, level) for proof in recent)
+
+
+def reaches(proofs: Collection[Proof], level: str) -> bool:
+    """Whether the proofs reach the level, however old they are; also where no level is asked for."""
+    return levels.rank(levels.reached({proof.method for proof in proofs})) >= levels.rank(level)
 
 
 def _gave_password(sign_in: SignIn) -> bool:

@@ -19,9 +19,8 @@ def highest(user_id: str) -> str:
 
 
 def is_recent(session: LiveSession) -> bool:
-    """Whether the session is of the highest level that its person can reach, by something that was proven recently.
-
-    A password that is given anew makes nothing recent of a passkey that was used hours ago.
+    """Whether the session is of the highest level that its person can reach, by something that was proven recently
+    (`progress.shows_who`).
     """
     return progress.shows_who(session.proofs, highest(session.user_id))
 
@@ -32,10 +31,7 @@ def demand(session: LiveSession) -> Demand:
     What is still missing; and everything anew, where the last proof is recent and only the strong one is not.
     """
     level = highest(session.user_id)
-    has_recent = any(proof.age() <= RECENT for proof in session.proofs)
-    return Demand(person=session.user_id, max_age=RECENT, least=level, fresh=_reaches(session, level) and has_recent)
-
-
-def _reaches(session: LiveSession, level: str) -> bool:
-    reached = levels.reached({proof.method for proof in session.proofs})
-    return levels.rank(reached) >= levels.rank(level)
+    is_partly_recent = progress.reaches(session.proofs, level) and any(
+        proof.age() <= RECENT for proof in session.proofs
+    )
+    return Demand(person=session.user_id, max_age=RECENT, least=level, fresh=is_partly_recent)

@@ -60,7 +60,7 @@ class PolicySettings:
         if self.privileged == "phr" and "passkey" not in allowed:
             raise Invalid("privileged: phr takes the method passkey.", field="privileged")
         has_two = "passkey" in allowed or (allowed & _FIRST and allowed & _SECOND)
-        if "aal2" in (self.privileged, "aal2" if self.mfa == "required" else "") and not has_two:
+        if (self.mfa == "required" or self.privileged == "aal2") and not has_two:
             raise Invalid("No two of the allowed methods are two factors.", field="methods")
 
 

@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
 from idp.credentials import authenticator_apps, factors, recovery_codes
-from idp.credentials.models import Factor
 from idp.login import changing_factors
 from idp.login.changing_factors import LastWayIn, StillDemanded, WrongCode
 from idp.login.views import browser, requires
@@ -65,7 +64,7 @@ def _set_up(session: LiveSession) -> str:
 
 
 def _remove(session: LiveSession) -> ResponseReturnValue:
-    there = _app(session.user_id)
+    there = factors.app_of(session.user_id)
     if there is None:
         return frame.done(session, "app.removed")
     try:
@@ -78,7 +77,7 @@ def _remove(session: LiveSession) -> ResponseReturnValue:
 
 
 def _page(session: LiveSession, status: int = 200, *, failure: str = "") -> ResponseReturnValue:
-    there = _app(session.user_id)
+    there = factors.app_of(session.user_id)
     return frame.page(
         session,
         "security",
@@ -90,7 +89,3 @@ def _page(session: LiveSession, status: int = 200, *, failure: str = "") -> Resp
         hindrance=frame.told(changing_factors.hindrance(session.user_id, there.id)) if there else None,
         failure=failure,
     )
-
-
-def _app(user_id: str) -> Factor | None:
-    return next((one for one in factors.of(user_id) if one.kind == "totp"), None)

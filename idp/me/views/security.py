@@ -11,6 +11,9 @@ from idp.sessions import people, trusted_devices
 from idp.sessions.people import LiveSession
 from idp.users import users
 
+FEW = 2
+"""Recovery codes that are so few that it is time for new ones."""
+
 
 def init(app: Flask) -> None:
     """Serve this page in `app`."""
@@ -21,6 +24,7 @@ def init(app: Flask) -> None:
 def show(session: LiveSession) -> ResponseReturnValue:
     """The page."""
     user_id = session.user_id
+    mine, set_at, codes = passkeys.of(user_id), passwords.set_at(user_id), recovery_codes.left(user_id)
     return frame.page(
         session,
         "security",
@@ -28,11 +32,14 @@ def show(session: LiveSession) -> ResponseReturnValue:
         just_done=frame.just_done(session),
         offers_ending=len(people.of_person(user_id)) > 1,
         is_recent=stepping_up.is_recent(session),
-        passkeys=passkeys.of(user_id),
+        passkeys=mine,
         known_to_keepers=passkeys.accepted(users.find(user_id)),
-        app=next((one for one in factors.of(user_id) if one.kind == "totp"), None),
-        codes=recovery_codes.left(user_id),
+        app=factors.app_of(user_id),
+        has_factor=bool(factors.of(user_id)),
+        codes=codes,
+        are_few=codes <= FEW,
         most_codes=recovery_codes.NUMBER,
-        password_set_at=passwords.set_at(user_id),
+        password_set_at=set_at,
+        ways=len(mine) + (set_at is not None),
         devices=trusted_devices.of(user_id),
     )
