@@ -205,13 +205,17 @@ def end_everybodys(because: str) -> int:
 def retract(factor_id: str, *, by: Actor) -> None:
     """Take out of every session what was proven with this factor or trusted device, which is no more.
 
-    A session in which nothing else was proven ends; in others the person is what the rest proves.
+    A session in which nothing else was proven ends; in others the person is what the rest proves. What was issued in
+    them says more than that, and is superseded.
     """
     mine = delete(SessionProof).where(SessionProof.factor_id == factor_id).returning(SessionProof.session_id)
     touched = set(database.session().execute(mine, execution_options={"synchronize_session": False}).scalars())
-    for one in _found(BrowserSession.id.in_(touched)) if touched else ():
-        if all(proof.method == DEVICE for proof in one.proofs):
-            end(one.id, because="factor_removed", by=by)
+    live = _found(BrowserSession.id.in_(touched)) if touched else []
+    resting = {one.id for one in live if all(proof.method == DEVICE for proof in one.proofs)}
+    for session_id in sorted(touched - resting):
+        losses.record("session", sid=session_id)
+    for session_id in sorted(resting):
+        end(session_id, because="factor_removed", by=by)
 
 
 def end_with(user: User, by: Actor) -> None:

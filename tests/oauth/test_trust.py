@@ -8,12 +8,14 @@ from sqlalchemy.engine import Connection
 from time_machine import Traveller
 
 from idp.credentials import factors
+from idp.login import changing_factors
 from idp.platform import clock, database
 from idp.sessions.trusted_devices import TRUSTED
-from tests.oauth.actors import Browser, RelyingParty, answer_in
-from tests.oauth.test_entering import browser, clockwork, demand, refused, shop, told
+from tests.oauth.actors import Browser, RelyingParty, answer_in, claims_of
+from tests.oauth.test_entering import browser, clockwork, demand, present, refused, shop, told
 from tests.organizations.actors import ACME, BIRCH, DAN, VERA
 from tests.proving import prove, set_up, step_up, trust
+from tests.traces import OPERATOR, losses
 
 __all__ = ["browser", "clockwork", "shop"]
 
@@ -73,3 +75,22 @@ def test_a_person_is_locked_before_their_browser(browser: Browser, shop: Relying
     locked.clear()
     assert "code" in answer_in(browser.get(shop.authorize_url(organization="acme")))
     assert locked[:1] in ([], ["users"])
+
+
+# What services are told that follow the feed
+
+
+@pytest.mark.rule("REF-09")
+def test_what_was_issued_by_a_factor_that_is_removed_is_superseded_also_where_the_session_goes_on(
+    browser: Browser, shop: RelyingParty
+) -> None:
+    set_up(DAN.id)
+    step_up(browser, DAN.id, "password", "totp")
+    tokens = shop.redeem(browser.get(shop.authorize_url(organization="acme", scope="openid offline_access")))
+    database.session().rollback()
+    before = losses()
+    with database.writing():
+        changing_factors.remove(DAN.id, factors.of(DAN.id)[0].id, by=OPERATOR)
+    sid = claims_of(tokens["access_token"])["sid"]
+    assert losses()[len(before) :] == [("session", {"sid": sid})]
+    assert [one.id for one in present(browser)] == [sid]
