@@ -28,4 +28,4 @@ def may_decline(standing: Standing) -> bool:
 
 def lets_trust(standing: Standing) -> bool:
     """Whether a browser can be trusted here: only where trust would have spared the person this very question."""
-    return not standing.is_stale and not steps.wants_more(replace(standing, is_trusted=True))
+    return bool(standing.level) and not standing.is_stale and not steps.wants_more(replace(standing, is_trusted=True))

@@ -139,6 +139,17 @@ def test_a_browser_can_be_trusted_by_a_passkey(browser: Browser, olivia: str, de
     assert len(trusted_devices.of(olivia)) == 1
 
 
+@pytest.mark.rule("TOT-06")
+def test_no_browser_is_trusted_where_no_second_factor_was_asked_for(
+    browser: Browser, olivia: str, device: Authenticator
+) -> None:
+    equipped(olivia, device)
+    page = browser.get("/login")
+    answer = device.get(options(browser, page))
+    assert browser.send(page, "credential", credential=answer, trust="yes").name == "me"
+    assert trusted_devices.of(olivia) == []
+
+
 def test_a_synced_passkey_says_that_it_is_software(browser: Browser, olivia: str, device: Authenticator) -> None:
     device.synced = True
     equipped(olivia, device)
