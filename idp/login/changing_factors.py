@@ -11,14 +11,12 @@ from idp.audit.trail import Actor
 from idp.credentials import authenticator_apps, factors, held, passwords, recovery_codes
 from idp.credentials.held import Held
 from idp.credentials.models import Factor
+from idp.login.trust import BY_CODE
 from idp.organizations import strictest
 from idp.platform.errors import Conflict, Invalid
 from idp.sessions import levels, people, trusted_devices
 from idp.sessions.levels import ONE_FACTOR
 from idp.users.locks import lock
-
-BY_CODE = ""
-"""The `TrustedDevice.factor_id` of a browser that was trusted by a recovery code."""
 
 
 class LastWayIn(Conflict):
@@ -49,14 +47,6 @@ class WrongCode(Invalid):
     code = "wrong_code"
     title = "That code is not right"
     remedy = "Wait for the next code of your app and enter that one."
-
-
-def trusted_by(device_id: str) -> str:
-    """The method by which somebody chose to trust a browser; empty if that is over, or the factor is gone."""
-    factor_id = trusted_devices.given_for(device_id)
-    if factor_id is None:
-        return ""
-    return "recovery_code" if factor_id == BY_CODE else factors.kind_of(factor_id)
 
 
 def hindrance(user_id: str, factor_id: str) -> Conflict | None:

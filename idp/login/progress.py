@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from idp.credentials import factors, held, passwords
 from idp.login import new_passwords, steps
-from idp.login.changing_factors import trusted_by
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
+from idp.login.trust import trusted_by
 from idp.platform import clock
 from idp.sessions import levels, people, trusted_devices
 from idp.sessions.models import Browser

@@ -32,9 +32,7 @@ from idp.organizations.effective import Context, EffectiveRoles, Holder, effecti
 from idp.organizations.models import Placement, Slug
 from idp.platform import clock, identifiers
 from idp.platform.database import Prepared
-from idp.sessions import trusted_devices
 from idp.sessions.levels import Level
-from idp.sessions.proofs import DEVICE, Proof
 
 NONE = "none"
 """The kind of context of tokens that speak for no organization."""
@@ -232,12 +230,7 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
 def _shown(authorization: LiveAuthorization) -> Evidence:
     """What was proven when the authorization was given; what outlives its session does not age."""
     used_at = clock.FOREVER if authorization.offline else authorization.session_used_at
-    proofs = tuple(proof for proof in authorization.proofs if proof.method != DEVICE or _is_trusted(proof))
-    return Evidence(proofs, used_at, is_lasting=authorization.offline)
-
-
-def _is_trusted(device: Proof) -> bool:
-    return trusted_devices.are_there([device.factor_id])
+    return Evidence(authorization.proofs, used_at, is_lasting=authorization.offline)
 
 
 def _enter_again(authorization: LiveAuthorization, client: RegisteredClient, named: Context | None) -> Entered:

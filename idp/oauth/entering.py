@@ -7,7 +7,7 @@ authorization's. Here they meet.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from idp.login.changing_factors import trusted_by
+from idp.login.trust import trusted_by
 from idp.organizations import entry
 from idp.organizations.effective import EffectiveRoles
 from idp.organizations.entry import Entry

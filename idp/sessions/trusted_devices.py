@@ -4,9 +4,7 @@ Trust is of one person in one browser. It proves nothing: it spares a question w
 days, and ends when what it was given for is removed, with a new password, or when the person ends it.
 """
 
-from collections.abc import Collection
-
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -24,34 +22,16 @@ def trusted(browser: Browser | None, user_id: str) -> str:
     """The id of the trust of the person in this browser; empty where there is none now."""
     if browser is None:
         return ""
-    live = select(TrustedDevice.id).where(
-        TrustedDevice.browser_id == browser.id,
-        TrustedDevice.user_id == user_id,
-        TrustedDevice.ended_at.is_(None),
-        TrustedDevice.expires_at > clock.now(),
-    )
+    live = select(TrustedDevice.id).where(TrustedDevice.browser_id == browser.id, *_live(user_id), _in_time())
     return database.session().scalar(live) or ""
 
 
 def given_for(device_id: str) -> str | None:
     """The `TrustedDevice.factor_id` of a trust that lasts; `None` if it is over."""
     live = select(TrustedDevice.factor_id).where(
-        TrustedDevice.id == device_id, TrustedDevice.ended_at.is_(None), TrustedDevice.expires_at > clock.now()
+        TrustedDevice.id == device_id, TrustedDevice.ended_at.is_(None), _in_time()
     )
     return database.session().scalar(live)
-
-
-def are_there(device_ids: Collection[str]) -> bool:
-    """Whether none of these has ended."""
-    wanted = set(device_ids)
-    if not wanted:
-        return True
-    live = (
-        select(func.count())
-        .select_from(TrustedDevice)
-        .where(TrustedDevice.id.in_(wanted), TrustedDevice.ended_at.is_(None), TrustedDevice.expires_at > clock.now())
-    )
-    return database.session().scalar(live) == len(wanted)
 
 
 def of(user_id: str) -> list[tuple[TrustedDevice, Browser]]:
@@ -59,7 +39,7 @@ def of(user_id: str) -> list[tuple[TrustedDevice, Browser]]:
     wanted = (
         select(TrustedDevice, Browser)
         .join(Browser, Browser.id == TrustedDevice.browser_id)
-        .where(*_live(user_id), TrustedDevice.expires_at > clock.now())
+        .where(*_live(user_id), _in_time())
         .order_by(TrustedDevice.created_at.desc(), TrustedDevice.id.desc())
     )
     return [(row[0], row[1]) for row in database.session().execute(wanted)]
@@ -117,6 +97,10 @@ def _end(user_id: str, by: Actor, *which: ColumnElement[bool]) -> int:
         people.retract(id, by=by)
         trail.record("device.distrusted", by=by, subject=id, after={"person": user_id})
     return len(ids)
+
+
+def _in_time() -> ColumnElement[bool]:
+    return TrustedDevice.expires_at > clock.now()
 
 
 def _live(user_id: str) -> tuple[ColumnElement[bool], ...]:
