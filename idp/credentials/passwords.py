@@ -209,7 +209,7 @@ def imported(hashed: str) -> str:
 def store(user_id: str, hashed: str, *, by: Actor, is_short: bool = False) -> None:
     """Let `hashed` (of `hash` or `imported`) be the person's password; the same one twice changes nothing.
 
-    `is_short`: see `is_short`.
+    `is_short`: as the function of that name says of what was hashed.
     """
     lock(user_id)
     current = database.session().get(Password, user_id, populate_existing=True)
@@ -227,7 +227,7 @@ def is_short(plaintext: str) -> bool:
     return len(normalised(plaintext)) < SHORTEST
 
 
-def must_renew(user_id: str) -> bool:
+def has_short(user_id: str) -> bool:
     """Whether the person's password is a short one. Whether it may be is the caller's to know."""
     current = database.session().get(Password, user_id)
     return current is not None and bool(current.is_short)

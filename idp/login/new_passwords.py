@@ -28,4 +28,4 @@ def may_be_short(user_id: str) -> bool:
 
 def must_renew(user_id: str) -> bool:
     """Whether the person's password is a short one that may not be short any more."""
-    return passwords.must_renew(user_id) and not may_be_short(user_id)
+    return passwords.has_short(user_id) and not may_be_short(user_id)

@@ -238,10 +238,10 @@ def test_where_every_organization_requires_a_second_factor_a_short_one_will_do(b
     assert "At least 8 characters" in page.text
     assert change(browser, page, password="zqxv-8271").path == "/me/security"
     database.session().rollback()
-    assert passwords.must_renew(otto)
+    assert passwords.has_short(otto)
     assert change(browser, password=NEW).path == "/me/security"
     database.session().rollback()
-    assert not passwords.must_renew(otto)
+    assert not passwords.has_short(otto)
 
 
 # Removing
