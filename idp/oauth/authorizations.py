@@ -53,6 +53,7 @@ class Decision:
 @dataclass(frozen=True)
 class LiveAuthorization:
     """An authorization that stands. `ends_at`: when it ends by itself, with its session unless it is offline.
+    `session_pause`: the longest (microseconds) that its session was unused since its person last proved anything there.
 
     `head`: the feed position when that was so. A token that is issued because of it carries no later one (`azv`), so
     that whatever ends the authorization afterwards hits that token, too.
@@ -76,7 +77,7 @@ class LiveAuthorization:
     created_at: int
     expires_at: int
     ends_at: int
-    session_used_at: int
+    session_pause: int
     head: int
 
 
@@ -267,7 +268,7 @@ class _Row:
     created_at: int
     expires_at: int
     session_ends_at: int
-    session_used_at: int
+    session_pause: int
     head: int
 
     def value(self) -> LiveAuthorization:
@@ -290,7 +291,7 @@ class _Row:
             self.created_at,
             self.expires_at,
             self.expires_at if self.offline else min(self.expires_at, self.session_ends_at),
-            self.session_used_at,
+            self.session_pause,
             self.head,
         )
 
@@ -331,7 +332,10 @@ def _live_statement() -> Executable:
             Authorization.created_at,
             Authorization.expires_at,
             case((idle_end < absolute_end, idle_end), else_=absolute_end),
-            BrowserSession.last_seen_at,
+            case(
+                (now - BrowserSession.last_seen_at > BrowserSession.longest_pause, now - BrowserSession.last_seen_at),
+                else_=BrowserSession.longest_pause,
+            ),
             head_of_feed,
         )
         .join(BrowserSession, BrowserSession.id == Authorization.session_id)

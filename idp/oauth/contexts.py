@@ -229,8 +229,8 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
 
 def _shown(authorization: LiveAuthorization) -> Evidence:
     """What was proven when the authorization was given; what outlives its session does not age."""
-    used_at = clock.FOREVER if authorization.offline else authorization.session_used_at
-    return Evidence(authorization.proofs, used_at, is_lasting=authorization.offline)
+    pause = 0 if authorization.offline else authorization.session_pause
+    return Evidence(authorization.proofs, pause, is_lasting=authorization.offline)
 
 
 def _enter_again(authorization: LiveAuthorization, client: RegisteredClient, named: Context | None) -> Entered:

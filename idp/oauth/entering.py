@@ -19,13 +19,13 @@ from idp.sessions.proofs import DEVICE, Proof, last_given
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a person proved. `used_at`: when the session was last used, `FOREVER` where none is asked for.
+    """What a person proved. `pause`: the longest (microseconds) that the session was unused since then.
 
     `is_lasting`: it was agreed to outlive the session, and does not age (`offline_access`).
     """
 
     proofs: tuple[Proof, ...]
-    used_at: int = clock.FOREVER
+    pause: int = 0
     is_lasting: bool = False
 
 
@@ -85,8 +85,8 @@ def _too_old_for(takes: Entry, reached: str, shown: Evidence) -> int | None:
     The last one of those that count, and make the level that was `reached`: a password does not renew what a passkey
     proved. `None` where it is young enough, and where none counts: then that is what lacks.
     """
-    now = clock.now()
-    if shown.used_at != clock.FOREVER and now - shown.used_at > takes.idle:
+    if shown.pause > takes.idle:
         return 0
+    now = clock.now()
     counting = (one for one in shown.proofs if one.method in takes.methods and levels.makes(one.method, reached))
     return takes.longest if now - last_given(counting, default=now) > takes.longest else None

@@ -424,7 +424,7 @@ def _lacking(asked: Asked, session: LiveSession, entered: Entered) -> Lacking | 
 
     Raises what is sent back where nothing could be proven now.
     """
-    judged = entering.judge(session.user_id, entered.roles, Evidence(session.proofs, session.last_seen_at))
+    judged = entering.judge(session.user_id, entered.roles, Evidence(session.proofs, session.pause))
     lacking = judged.lacking
     if lacking is None:
         return _wished(asked, judged, session)
@@ -445,7 +445,7 @@ def _lacking_there(asked: Asked, session: LiveSession) -> Lacking | None:
         return None
     if entered is None:
         return None
-    lacking = entering.judge(session.user_id, entered.roles, Evidence(session.proofs, session.last_seen_at)).lacking
+    lacking = entering.judge(session.user_id, entered.roles, Evidence(session.proofs, session.pause)).lacking
     return lacking if lacking and lacking.can_be_proven else None
 
 

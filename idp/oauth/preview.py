@@ -103,7 +103,7 @@ def _authorization(
         auth_time=now,
         acr="aal1",
         proofs=(),
-        session_used_at=clock.FOREVER,
+        session_pause=0,
         amr=("pwd",),
         offline=scopes.OFFLINE in scope,
         created_at=now,

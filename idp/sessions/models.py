@@ -45,6 +45,7 @@ class BrowserSession(Model):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[int] = mapped_column(default=clock.now)
     last_seen_at: Mapped[int] = mapped_column(default=clock.now)
+    longest_pause: Mapped[int] = mapped_column(default=0, server_default="0")
     ended_at: Mapped[int | None]
     ended_because: Mapped[str] = mapped_column(default="")
 

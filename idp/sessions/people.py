@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from sqlalchemy import ColumnElement, CursorResult, bindparam, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, bindparam, case, delete, exists, func, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
@@ -40,12 +40,21 @@ class LiveSession:
     user_id: str
     created_at: int
     last_seen_at: int
+    longest_pause: int
     proofs: tuple[Proof, ...]
 
     @property
     def authenticated_at(self) -> int:
         """When the person last proved anything (`auth_time`)."""
         return last_given(self.proofs, default=self.created_at)
+
+    @property
+    def pause(self) -> int:
+        """The longest that the session was unused (microseconds) since its person last proved anything, until now.
+
+        A look at another page does not make a long pause undone for a context that allows only short ones.
+        """
+        return max(self.longest_pause, clock.now() - self.last_seen_at)
 
 
 # Signing in
@@ -68,6 +77,7 @@ def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> t
     _add(session_id, proofs)
     (opened,) = _found(BrowserSession.id == session_id)
     come_forward(opened)
+    _forgive_pauses(session_id)
     _remember(browser.id, user_id)
     token = browsers.renew(browser)
     event = "session.opened" if known is None else "session.stepped.up"
@@ -155,7 +165,7 @@ def touch(one: LiveSession) -> None:
     used = update(BrowserSession).where(
         BrowserSession.id == one.id, BrowserSession.ended_at.is_(None), BrowserSession.last_seen_at < now
     )
-    database.session().execute(used.values(last_seen_at=now))
+    database.session().execute(used.values(last_seen_at=now, longest_pause=_pause_until(now)))
 
 
 def come_forward(one: LiveSession) -> None:
@@ -165,7 +175,16 @@ def come_forward(one: LiveSession) -> None:
     )
     latest = max(clock.now(), (database.session().scalar(others) or 0) + 1)
     mine = update(BrowserSession).where(BrowserSession.id == one.id, BrowserSession.ended_at.is_(None))
-    database.session().execute(mine.values(last_seen_at=latest))
+    database.session().execute(mine.values(last_seen_at=latest, longest_pause=_pause_until(latest)))
+
+
+def _pause_until(now: int) -> ColumnElement[int]:
+    pause = now - BrowserSession.last_seen_at
+    return case((pause > BrowserSession.longest_pause, pause), else_=BrowserSession.longest_pause)
+
+
+def _forgive_pauses(session_id: str) -> None:
+    database.session().execute(update(BrowserSession).where(BrowserSession.id == session_id).values(longest_pause=0))
 
 
 # Ending
@@ -261,6 +280,7 @@ def _found(*conditions: ColumnElement[bool]) -> list[LiveSession]:
         BrowserSession.user_id,
         BrowserSession.created_at,
         BrowserSession.last_seen_at,
+        BrowserSession.longest_pause,
     ).where(BrowserSession.ended_at.is_(None), *conditions)
     latest_first = wanted.order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id.desc())
     rows = database.session().execute(latest_first).all()
@@ -277,6 +297,7 @@ class _Row:
     user_id: str
     created_at: int
     last_seen_at: int
+    longest_pause: int
     method: str | None
     at: int | None
     vouched_by: str | None
@@ -292,7 +313,9 @@ def _joined(rows: Sequence[_Row]) -> LiveSession:
         if row.method is not None
     )
     one = rows[0]
-    return LiveSession(one.id, one.browser_id, one.user_id, one.created_at, one.last_seen_at, tuple(proofs))
+    return LiveSession(
+        one.id, one.browser_id, one.user_id, one.created_at, one.last_seen_at, one.longest_pause, tuple(proofs)
+    )
 
 
 _IN_BROWSER: Prepared[_Row] = Prepared(
@@ -302,6 +325,7 @@ _IN_BROWSER: Prepared[_Row] = Prepared(
         BrowserSession.user_id,
         BrowserSession.created_at,
         BrowserSession.last_seen_at,
+        BrowserSession.longest_pause,
         SessionProof.method,
         SessionProof.at,
         SessionProof.vouched_by,

@@ -152,6 +152,9 @@ def upgrade() -> None:
     with op.batch_alter_table("passwords", schema=None) as batch_op:
         batch_op.add_column(sa.Column("is_short", sa.BigInteger(), server_default="0", nullable=False))
 
+    with op.batch_alter_table("sessions", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("longest_pause", sa.BigInteger(), server_default="0", nullable=False))
+
     with op.batch_alter_table("session_proofs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("factor_id", sa.Text(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("held_in", sa.Text(), server_default="", nullable=False))
@@ -163,6 +166,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_session_proofs_factor_id")
         batch_op.drop_column("held_in")
         batch_op.drop_column("factor_id")
+
+    with op.batch_alter_table("sessions", schema=None) as batch_op:
+        batch_op.drop_column("longest_pause")
 
     with op.batch_alter_table("passwords", schema=None) as batch_op:
         batch_op.drop_column("is_short")

@@ -113,7 +113,11 @@ def test_oidc_core_3_1_2_6_a_person_who_says_no_is_access_denied(browser: Browse
 
 def test_oidc_core_5_5_1_1_an_essential_acr_that_is_not_met_is_a_failure(browser: Browser, shop: RelyingParty) -> None:
     asked = json.dumps({"id_token": {"acr": {"essential": True, "value": "phr"}}})
-    page = browser.sign_in("olivia", path=shop.authorize_url(claims=asked))
+    browser.sign_in("olivia")
+    assert browser.get(shop.authorize_url(claims=asked)).path == "/login/enrol"
+    assert "code" not in answer_in(browser.get(shop.authorize_url(claims=asked, prompt="none")))
+    unknown = json.dumps({"id_token": {"acr": {"essential": True, "value": "urn:example:gold"}}})
+    page = browser.get(shop.authorize_url(claims=unknown))
     assert answer_in(page)["error"] == "unmet_authentication_requirements"
 
 
