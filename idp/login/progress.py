@@ -12,6 +12,7 @@ from idp.platform import clock
 from idp.sessions import levels, people, trusted_devices
 from idp.sessions.models import Browser
 from idp.sessions.proofs import Proof, last_given
+from idp.users import lifecycle
 
 RECENT = 5 * clock.MINUTE
 """How old a proof may be of somebody who changes what they prove themselves with (TOT-03, TOT-08)."""
@@ -86,12 +87,15 @@ def proofs(sign_in: SignIn, browser: Browser | None) -> tuple[Proof, ...]:
 
 def given(sign_in: SignIn) -> tuple[Proof, ...]:
     """What was proven in this sign-in and holds still: not with a password that was changed since, nor with a passkey
-    or authenticator app that was removed.
+    or authenticator app that was removed, nor before the person was disabled and enabled again (SES-07).
     """
     if not sign_in.proofs or sign_in.user_id is None:
         return ()
     there = {"", *(one.id for one in factors.of(sign_in.user_id))}
     is_same = sign_in.password != "" and sign_in.password == passwords.which(sign_in.user_id)
+    since = lifecycle.enabled_since(sign_in.user_id)
     return tuple(
-        proof for proof in sign_in.proofs if proof.factor_id in there and (is_same or proof.method != "password")
+        proof
+        for proof in sign_in.proofs
+        if proof.at > since and proof.factor_id in there and (is_same or proof.method != "password")
     )

@@ -66,12 +66,13 @@ class Entered:
     """That somebody may act in a context, and with which roles; without `roles` the tokens speak for nothing.
 
     `head`: the feed position when that was so; `FOREVER` where it hangs on nothing that could be taken away. `level`:
-    what the person's proofs amount to there, once they were judged.
+    what the person's proofs amount to there, once they were judged, and `proven_at` when the last of them was given.
     """
 
     head: int
     roles: EffectiveRoles | None = None
     level: Level | None = None
+    proven_at: int = 0
 
     @property
     def context(self) -> Context | None:
@@ -224,7 +225,7 @@ def enter_again(authorization: LiveAuthorization, client: RegisteredClient, name
             acr_values=lacking.least if lacking.can_be_proven else "",
             max_age="" if lacking.max_age is None else str(lacking.max_age // clock.SECOND),
         )
-    return dataclasses.replace(entered, level=judged.level)
+    return dataclasses.replace(entered, level=judged.level, proven_at=judged.proven_at)
 
 
 def _shown(authorization: LiveAuthorization) -> Evidence:

@@ -49,9 +49,12 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Judged:
-    """What was proven, as it counts in a context: the `level` that it reaches there, and what it lacks, if anything."""
+    """What was proven, as it counts in a context: the `level` that it reaches there, when the last of it was proven
+    (`proven_at`, 0 where nothing counts), and what it lacks, if anything.
+    """
 
     level: Level
+    proven_at: int
     takes: Entry
     lacking: Lacking | None = None
 
@@ -59,8 +62,9 @@ class Judged:
 def judge(user_id: str, held: EffectiveRoles | None, shown: Evidence) -> Judged:
     """What becomes of what a person proved in the context in which they hold these roles."""
     takes = entry.of(user_id, held)
-    level = levels.of(proof for proof in shown.proofs if proof.method in takes.methods)
-    return Judged(level, takes, None if takes is entry.ANYWHERE else _lacking(takes, level, shown))
+    counting = [proof for proof in shown.proofs if proof.method in takes.methods]
+    level, proven_at = levels.of(counting), last_given(counting)
+    return Judged(level, proven_at, takes, None if takes is entry.ANYWHERE else _lacking(takes, level, shown))
 
 
 def _lacking(takes: Entry, level: Level, shown: Evidence) -> Lacking | None:

@@ -425,7 +425,7 @@ def _lacking(asked: Asked, session: LiveSession, entered: Entered) -> Lacking | 
     Raises what is sent back where nothing could be proven now.
     """
     judged = entering.judge(session.user_id, entered.roles, Evidence(session.proofs, session.pause))
-    lacking = judged.lacking
+    lacking = judged.lacking or _grown_old(asked, judged)
     if lacking is None:
         return _wished(asked, judged, session)
     if "none" in asked.request.prompt:
@@ -434,6 +434,13 @@ def _lacking(asked: Asked, session: LiveSession, entered: Entered) -> Lacking | 
     if not lacking.can_be_proven or _was_asked_for(asked, _to_enter(asked, lacking, session)):
         raise AccessDenied("the organization demands more proof", error_detail=lacking.detail)
     return lacking
+
+
+def _grown_old(asked: Asked, judged: Judged) -> Lacking | None:
+    """That what counts in the context is older than the client takes, where something else was proven recently."""
+    if asked.max_age is None or judged.proven_at >= min(clock.now() - asked.max_age, asked.begun_at):
+        return None
+    return Lacking("mfa_required", levels.NOTHING, judged.takes.methods, spares=False, max_age=asked.max_age)
 
 
 def _lacking_there(asked: Asked, session: LiveSession) -> Lacking | None:

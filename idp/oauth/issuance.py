@@ -126,7 +126,7 @@ def _whose(issuance: Issuance) -> dict[str, Json]:
 def _how(authorization: LiveAuthorization, entered: Entered) -> dict[str, Json]:
     """How the person signed in (RFC 9068 §2.2.1): what happened and counts there, never what was asked for (JWT-12)."""
     level = entered.level or Level(authorization.acr, authorization.amr)
-    said: dict[str, Json] = {"auth_time": _seconds(authorization.auth_time)}
+    said: dict[str, Json] = {"auth_time": _seconds(entered.proven_at or authorization.auth_time)}
     if level.acr:
         said |= {"acr": level.acr, "amr": list(level.amr)}
     return said

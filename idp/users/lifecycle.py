@@ -6,7 +6,7 @@ along with a person, by registering a step here. Everything else asks at use whe
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -52,6 +52,12 @@ def locks_before_deleting(reach: Reach) -> Reach:
 def is_disabled(user_id: str) -> bool:
     """Whether the person may do nothing just now."""
     return _disablement(user_id) is not None
+
+
+def enabled_since(user_id: str) -> int:
+    """When the person was last enabled again; 0 for somebody who was never disabled."""
+    ended = select(func.max(UserDisablement.ended_at)).where(UserDisablement.user_id == user_id)
+    return database.session().scalar(ended) or 0
 
 
 def disabled_among(user_ids: Sequence[str]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from idp.credentials import factors, passwords, phc
 from idp.login import changing_factors
 from idp.login.demands import Demand
 from idp.platform import database
+from idp.users import lifecycle, users
 from tests.actors import Browser
 from tests.login.test_enrol import asked_for, at_app, methods_in, scanned, sessions_in
 from tests.phones import given_to
@@ -60,6 +61,19 @@ def test_half_a_sign_in_by_a_password_ends_when_that_is_removed(browser: Browser
         passwords.remove(olivia, by=OPERATOR)
     assert browser.send(page, "otp", otp=scanned(page).code()).name == "password"
     assert factors.of(olivia) == []
+
+
+@pytest.mark.rule("TOT-06", "SES-07")
+def test_half_a_sign_in_ends_when_its_person_is_disabled_though_they_are_enabled_again(
+    browser: Browser, olivia: str
+) -> None:
+    page = at_app(browser)
+    with database.writing():
+        lifecycle.disable(users.find(olivia), by=OPERATOR)
+    with database.writing():
+        lifecycle.enable(users.find(olivia), by=OPERATOR)
+    assert browser.send(page, "otp", otp=scanned(page).code()).name == "password"
+    assert (factors.of(olivia), sessions_in(browser)) == ([], [])
 
 
 @pytest.mark.rule("TOT-06", "REF-09")

@@ -6,8 +6,8 @@ import pytest
 from time_machine import Traveller
 
 from idp.credentials import passwords
-from idp.platform import database
-from tests.oauth.actors import Browser, RelyingParty
+from idp.platform import clock, database
+from tests.oauth.actors import Browser, RelyingParty, claims_of
 from tests.oauth.test_entering import GOOD_HASH, browser, clockwork, demand, how_many, refused, shop, told
 from tests.organizations.actors import ACME, DAN
 from tests.proving import decline, prove, set_up, step_up
@@ -73,3 +73,31 @@ def test_of_several_essential_levels_one_is_met_by_what_counts(browser: Browser,
     page = decline(browser, page) if page.path == "/login/enrol" else page
     assert how_many() == 0
     assert told(shop, prove(browser, browser.get(shop.authorize_url(**asked)), "passkey"))[1] == "phr"
+
+
+@pytest.mark.rule("JWT-12")
+@pytest.mark.parametrize("max_age", [600, 0])
+def test_how_old_a_sign_in_is_for_a_client_is_said_by_what_counts_there(
+    clockwork: Traveller, browser: Browser, shop: RelyingParty, max_age: int
+) -> None:
+    demand(methods=("passkey",))
+    set_up(DAN.id, "passkey")
+    step_up(browser, DAN.id, "passkey")
+    by_passkey = clock.now() // clock.SECOND
+    clockwork.shift(601)
+    step_up(browser, DAN.id, "password")
+    tokens = shop.redeem(browser.get(shop.authorize_url(organization="acme")))
+    assert (claims_of(tokens["access_token"])["auth_time"], claims_of(tokens["id_token"])["auth_time"]) == (
+        by_passkey,
+        by_passkey,
+    )
+    assert refused(browser.get(shop.authorize_url(organization="acme", prompt="none", max_age="600")))[0] == (
+        "login_required"
+    )
+    clockwork.shift(5)
+    page = browser.get(shop.authorize_url(organization="acme", max_age=str(max_age)))
+    if page.path == "/login/password":
+        page = prove(browser, page, "password")
+    assert page.path == "/login/verify"
+    tokens = shop.redeem(prove(browser, page, "passkey"))
+    assert claims_of(tokens["id_token"])["auth_time"] == clock.now() // clock.SECOND
