@@ -1,13 +1,10 @@
-"""What still stands between an authorization request and its code: gathered, then decided by one pure function.
+"""What still stands between an authorization request and its code: gathered here, decided by `needs`.
 
 Nothing is remembered of earlier decisions but the request, the sign-in that it asked for, and what its person agreed
 to: every time a browser comes back, everything is looked at anew.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Final
 
 from sqlalchemy import select
 
@@ -29,14 +26,13 @@ from idp.oauth.contexts import Entered, WantedContext
 from idp.oauth.entering import Evidence, Judged, Lacking
 from idp.oauth.errors import (
     AccessDenied,
-    ConsentRequired,
     InteractionRequired,
     InvalidRequest,
     InvalidTarget,
     LoginRequired,
-    OAuthError,
     UnmetAuthenticationRequirements,
 )
+from idp.oauth.needs import OF_THE_PERSON, Need, Standing, next_need
 from idp.organizations.effective import Context
 from idp.organizations.models import Organization
 from idp.platform import clock, database
@@ -49,83 +45,6 @@ from idp.users.locks import hold
 
 NOBODY = "nobody"
 """Instead of a person's id: somebody is named, and there is no such person."""
-
-
-class Need(StrEnum):
-    """What is missing."""
-
-    NOTHING = "nothing"
-    SIGN_IN = "sign_in"
-    PERSON = "person"
-    PROOF = "proof"
-    STRENGTH = "strength"
-    CONTEXT = "context"
-    ENTRY = "entry"
-    CONSENT = "consent"
-
-
-OF_THE_PERSON: Final = frozenset({Need.SIGN_IN, Need.PERSON, Need.PROOF, Need.STRENGTH})
-"""What has to be settled before it is looked at where the person acts, and what they agree to."""
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far a request has come. The defaults are what nothing is missing in.
-
-    `prompt`: as sent. `is_signed_in`: somebody is who may be meant. `is_meant`: no hint speaks for somebody else;
-    `has_said_who`: the person signed in, or was picked, for this very request. `is_recent`: the last proof is young
-    enough; `has_proven`: it was given for this request. `is_strong`: the proofs reach the level that is aimed at;
-    `can_be_stronger`: by signing in. `is_decided`: the context is, or there is but one; `has_chosen`: it was chosen for
-    this request. `is_enough`: what was proven suffices for that context. `is_agreed`: nothing new is wanted;
-    `has_agreed`: the person did for this request.
-    """
-
-    prompt: frozenset[str] = frozenset()
-    is_signed_in: bool = True
-    is_meant: bool = True
-    has_said_who: bool = False
-    is_recent: bool = True
-    has_proven: bool = False
-    is_strong: bool = True
-    can_be_stronger: bool = False
-    is_choice: bool = False
-    is_decided: bool = True
-    has_chosen: bool = False
-    is_enough: bool = True
-    is_agreed: bool = True
-    has_agreed: bool = False
-
-
-def next_need(standing: Standing) -> Need:
-    """What the person is asked next: the whole policy of the authorization endpoint."""
-    asked = standing.prompt
-    if not standing.is_signed_in:
-        return Need.SIGN_IN
-    if not standing.has_said_who and ("select_account" in asked or not standing.is_meant):
-        return Need.PERSON
-    if not standing.has_proven and ("login" in asked or not standing.is_recent):
-        return Need.PROOF
-    if not standing.is_strong and ("none" in asked or (standing.can_be_stronger and not standing.has_said_who)):
-        return Need.STRENGTH
-    if not standing.has_chosen and (not standing.is_decided or ("select_context" in asked and standing.is_choice)):
-        return Need.CONTEXT
-    if not standing.is_enough:
-        return Need.ENTRY
-    if not standing.has_agreed and ("consent" in asked or not standing.is_agreed):
-        return Need.CONSENT
-    return Need.NOTHING
-
-
-REFUSALS: Final[Mapping[Need, type[OAuthError]]] = {
-    Need.SIGN_IN: LoginRequired,
-    Need.PERSON: LoginRequired,
-    Need.PROOF: LoginRequired,
-    Need.STRENGTH: InteractionRequired,
-    Need.CONTEXT: InteractionRequired,
-    Need.ENTRY: InteractionRequired,
-    Need.CONSENT: ConsentRequired,
-}
-"""What a client is told that forbids to ask (`prompt=none`, OpenID Connect Core §3.1.2.6)."""
 
 
 # What is gathered

@@ -3,7 +3,7 @@
 import pytest
 
 from idp.oauth.errors import ConsentRequired, InteractionRequired, LoginRequired
-from idp.oauth.interaction import REFUSALS, Need, Standing, next_need
+from idp.oauth.needs import REFUSALS, Need, Standing, next_need
 
 CASES: list[tuple[str, dict[str, bool], Need]] = [
     # who

@@ -15,7 +15,8 @@ from idp.login.views.browser import ForeignForm
 from idp.oauth import claims, consent, interaction, pending_requests, scopes
 from idp.oauth.consent import Shown
 from idp.oauth.errors import AccessDenied, OAuthError
-from idp.oauth.interaction import Asked, Need
+from idp.oauth.interaction import Asked
+from idp.oauth.needs import Need
 from idp.oauth.pending_requests import Pending
 from idp.oauth.views import interaction as way
 from idp.organizations.effective import Context

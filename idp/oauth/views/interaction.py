@@ -15,7 +15,8 @@ from idp.login.views import answers, browser
 from idp.oauth import active_clients, authorize, consent, interaction, pending_requests, redirect_addresses, responses
 from idp.oauth.authorize import AuthorizeRequest
 from idp.oauth.errors import AccessDenied, OAuthError
-from idp.oauth.interaction import REFUSALS, Asked, Need, Situation
+from idp.oauth.interaction import Asked, Situation
+from idp.oauth.needs import REFUSALS, Need
 from idp.oauth.pending_requests import Pending, RequestOver
 from idp.platform import clock, database, lane
 from idp.platform.access import public
