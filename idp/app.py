@@ -11,6 +11,7 @@ import idp.login.models
 import idp.oauth.models
 import idp.organizations.models
 import idp.platform.jobs
+import idp.platform.outbox
 import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, clients, declaration

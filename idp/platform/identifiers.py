@@ -62,6 +62,7 @@ authorization = _kind("az")
 pending_request = _kind("req")
 consent = _kind("cons")
 job = _kind("job")
+letter = _kind("ltr")
 entry = _kind("aud")
 edge = _kind("edge")
 """Rows of history that nobody names from outside: statuses, suspensions, team and group members."""

@@ -12,6 +12,7 @@ _LIVE = text("ended_at IS NULL")
 class User(Model):
     """One person, one login, any number of organizations. `claims`: standard OIDC claims as a JSON object.
 
+    `theme`: `light`, `dark`, or empty for what the machine is set to.
     A person who was deleted (`deleted_at`) keeps the id and nothing else: what the trail says of it stays true.
     """
 
@@ -23,6 +24,7 @@ class User(Model):
     claims: Mapped[str] = mapped_column(default="{}")
     created_at: Mapped[int] = mapped_column(default=clock.now)
     deleted_at: Mapped[int | None]
+    theme: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class UserDisablement(Period, Model):
@@ -39,7 +41,12 @@ class UserDisablement(Period, Model):
 
 
 class Address(Period, Model):
-    """An e-mail address of a person. `address_key` is its normal form, held by one person at a time."""
+    """An e-mail address of a person. `address_key` is its normal form, held by one person at a time.
+
+    `recovers_from`: a password can be recovered by it from that instant on, 0 for ever: whoever took over a session
+    must not have a mailbox of theirs count at once. `leaves_at`: it was replaced or removed, and is the person's until
+    then, so that the change can be undone; nobody counts it any more afterwards.
+    """
 
     __tablename__ = "user_addresses"
     __table_args__ = (
@@ -54,6 +61,8 @@ class Address(Period, Model):
     domain: Mapped[str]
     is_primary: Mapped[int] = mapped_column(default=0)
     verified_at: Mapped[int | None]
+    recovers_from: Mapped[int] = mapped_column(default=0, server_default="0")
+    leaves_at: Mapped[int | None]
 
 
 class Operator(Period, Model):

@@ -17,6 +17,7 @@ from idp.organizations.models.accounts import (
 )
 from idp.organizations.models.organizations import Branding, Domain, Organization, OrganizationSuspension, Policy, Slug
 from idp.organizations.models.people import (
+    BreakGlassCode,
     Deputy,
     Invitation,
     InvitationGrant,
@@ -35,6 +36,7 @@ __all__ = [
     "AccountMove",
     "AccountSuspension",
     "Branding",
+    "BreakGlassCode",
     "Deputy",
     "Domain",
     "GroupAccount",

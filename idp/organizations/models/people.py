@@ -121,6 +121,23 @@ class Invitation(Model):
     member_id: Mapped[str | None]
 
 
+class BreakGlassCode(Model):
+    """A code that stands in once for the sign-in of an organization's own company, when that is down.
+
+    `ended_at`: a newer set replaced its own. `used_by`: the person who spent it.
+    """
+
+    __tablename__ = "break_glass_codes"
+    __table_args__ = (Index("ix_break_glass_codes_organization_id", "organization_id"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"))
+    created_at: Mapped[int] = mapped_column(default=clock.now)
+    used_at: Mapped[int | None]
+    used_by: Mapped[str] = mapped_column(default="")
+    ended_at: Mapped[int | None]
+
+
 class InvitationGrant(Model):
     """A role that an invitation brings, at a scope."""
 

@@ -1,0 +1,113 @@
+"""Links that were mailed: for one purpose, one person and one address, spent once, shown by nobody but the mail.
+
+Looking at one changes nothing, so whatever opens links in mails on the way may (RST-04).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import delete, select, update
+
+from idp.credentials.models import MailedLink
+from idp.platform import bearer, clock, database
+from idp.platform.errors import Refusal
+
+Purpose = Literal["recover", "verify", "undo", "sign_up", "enrol", "not_me"]
+
+PREFIX = "clink_"
+
+KEPT = clock.DAY
+"""How long a link is remembered after its end."""
+
+
+class LinkVoid(Refusal):
+    """The link is unknown, used, too old, for something else, or what it rests on has changed: nobody is told which."""
+
+    code = "link_void"
+    status = 410
+    title = "This link cannot be used any more"
+    remedy = "It may have been used already, or be too old. Ask for a new one."
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a link was made for. `rests_on`: what had to be as it was, in words of its purpose."""
+
+    purpose: str
+    user_id: str | None
+    address: str
+    address_key: str
+    rests_on: str
+    created_at: int
+    expires_at: int
+
+
+def find(token: str, purpose: Purpose) -> Link:
+    """What the link is for, while it can be used. Raises `LinkVoid`. Whether what it rests on still holds is the
+    caller's to see.
+    """
+    wanted = select(MailedLink).where(MailedLink.digest == bearer.digest(token), MailedLink.purpose == purpose)
+    row = database.session().scalars(wanted, execution_options={"populate_existing": True}).one_or_none()
+    if row is None or row.used_at is not None or row.ended_at is not None or clock.now() >= row.expires_at:
+        raise LinkVoid
+    return _value(row)
+
+
+# Each of these is called inside `database.writing()`
+
+
+def make(
+    purpose: Purpose, user_id: str | None, address: str, address_key: str, *, lifetime: int, rests_on: str = ""
+) -> str:
+    """The token of a new link, good for `lifetime` microseconds; nothing but its digest is stored."""
+    token = bearer.mint(PREFIX)
+    row = MailedLink(
+        digest=bearer.digest(token),
+        purpose=purpose,
+        user_id=user_id,
+        address=address,
+        address_key=address_key,
+        rests_on=rests_on,
+        expires_at=clock.now() + lifetime,
+    )
+    database.session().add(row)
+    database.session().flush()
+    return token
+
+
+def spend(token: str, purpose: Purpose) -> Link:
+    """Use the link up: of two that try at once, one gets `LinkVoid`."""
+    now = clock.now()
+    mine = update(MailedLink).where(
+        MailedLink.digest == bearer.digest(token),
+        MailedLink.purpose == purpose,
+        MailedLink.used_at.is_(None),
+        MailedLink.ended_at.is_(None),
+        MailedLink.expires_at > now,
+    )
+    spent = database.session().scalars(mine.values(used_at=now).returning(MailedLink)).one_or_none()
+    if spent is None:
+        raise LinkVoid
+    return _value(spent)
+
+
+def end_all(purpose: Purpose, user_id: str) -> None:
+    """Let none of the person's links for this be used any more: a younger one was, or what they rest on changed."""
+    open_ones = update(MailedLink).where(
+        MailedLink.user_id == user_id,
+        MailedLink.purpose == purpose,
+        MailedLink.used_at.is_(None),
+        MailedLink.ended_at.is_(None),
+    )
+    database.session().execute(open_ones.values(ended_at=clock.now()))
+
+
+def clean_up(limit: int = 500) -> int:
+    """Delete up to `limit` links that are long over; how many."""
+    old = select(MailedLink.digest).where(MailedLink.expires_at < clock.now() - KEPT).limit(limit)
+    gone = database.session().execute(delete(MailedLink).where(MailedLink.digest.in_(old)))
+    return int(gone.rowcount)  # type: ignore[attr-defined]
+
+
+def _value(row: MailedLink) -> Link:
+    return Link(row.purpose, row.user_id, row.address, row.address_key, row.rests_on, row.created_at, row.expires_at)

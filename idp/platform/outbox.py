@@ -1,0 +1,70 @@
+"""The outbox: letters that leave by mail once the change that they tell of is committed, however long that takes.
+
+A letter is a job and its sealed content: what it says of a person, and a link that is worth an account, are read by
+nobody who reads the database. It is gone as soon as it has been sent.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.platform import clock, database, identifiers, jobs, vault
+from idp.platform.database import Model
+from idp.platform.errors import NotFound
+
+KIND = "mail"
+"""The kind of job that sends a letter; its payload is `{"letter": id}`."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What is to be said to whom.
+
+    `template`: the name of its words under `templates/mail`; `to`: an address as it is stored with us, never as
+    somebody just typed it (RST-02); `language`: one of `i18n.LOCALES`; `facts`: what the words speak of, some of it as
+    people wrote it; `path`: the one thing to press, a path of our own origin, or empty; `code`: to be typed instead.
+    """
+
+    template: str
+    to: str
+    language: str
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    path: str = ""
+    code: str = ""
+
+
+class StoredLetter(Model):
+    """A letter that has not been sent. `content` is the JSON of a `Letter`, sealed."""
+
+    __tablename__ = "letters"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[bytes] = vault.column()
+    sealed_by: Mapped[str]
+    created_at: Mapped[int] = mapped_column(default=clock.now)
+
+
+def post(letter: Letter, *, due_at: int | None = None) -> str:
+    """Have the letter sent once this transaction is committed; its id. Call it inside `database.writing()`."""
+    id = identifiers.letter()
+    content = vault.seal(json.dumps(asdict(letter)).encode(), table="letters", column="content", row=id)
+    database.session().add(StoredLetter(id=id, content=content, sealed_by=vault.sealed_by(content)))
+    database.session().flush()
+    jobs.add(KIND, {"letter": id}, due_at=due_at)
+    return id
+
+
+def find(id: str) -> Letter:
+    """The letter, while it has not been sent. Raises `NotFound`."""
+    row = database.session().get(StoredLetter, id, populate_existing=True)
+    if row is None:
+        raise NotFound("There is no such letter, or it has been sent.")
+    return Letter(**json.loads(vault.open(row.content, table="letters", column="content", row=id)))
+
+
+def sent(id: str) -> None:
+    """Forget the letter: it has been sent. Call it inside `database.writing()`, with the job that says so."""
+    database.session().execute(delete(StoredLetter).where(StoredLetter.id == id))
