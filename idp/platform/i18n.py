@@ -70,12 +70,15 @@ class Wish:
         return next((known for tag in tags if (known := self._known(tag))), None)
 
     def _known(self, tag: str) -> str | None:
-        if self.pseudo and tag == PSEUDO:
-            return PSEUDO
-        lowered = tag.lower()
-        exact = next((locale for locale in LOCALES if locale.lower() == lowered), None)
-        primary = lowered.partition("-")[0]
-        return exact or next((locale for locale in LOCALES if locale.partition("-")[0] == primary), None)
+        return PSEUDO if self.pseudo and tag == PSEUDO else spoken(tag)
+
+
+def spoken(tag: str) -> str | None:
+    """The one of `LOCALES` that readers of `tag` (BCP 47, `-` or `_` between its parts) get; `None`: we speak none."""
+    lowered = tag.lower().replace("_", "-")
+    exact = next((locale for locale in LOCALES if locale.lower() == lowered), None)
+    primary = lowered.partition("-")[0]
+    return exact or next((locale for locale in LOCALES if locale.partition("-")[0] == primary), None)
 
 
 def _by_quality(accept: str) -> list[str]:
