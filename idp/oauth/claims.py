@@ -16,7 +16,7 @@ from idp.oauth.authorizations import LiveAuthorization
 from idp.oauth.claims_request import ClaimsRequest
 from idp.oauth.contexts import Entered
 from idp.oauth.scopes import ROLES
-from idp.organizations import domains
+from idp.organizations import proven_addresses
 from idp.platform import clock, identifiers
 from idp.platform.database import Prepared
 from idp.users import claims as stored
@@ -189,7 +189,7 @@ def _profile(user_id: str) -> dict[str, Json]:
 
 
 def _email(user_id: str) -> dict[str, Json]:
-    address = domains.primary_of(user_id)
+    address = proven_addresses.primary_of(user_id)
     return {} if address is None else {"email": address.address, "email_verified": address.is_proven}
 
 

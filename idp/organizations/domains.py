@@ -1,21 +1,18 @@
-"""E-mail domains: claimed by organizations, proven by one at a time; and when an address in one counts as proven."""
+"""E-mail domains: claimed by organizations, proven by one at a time."""
 
 import secrets
-from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, select
+from sqlalchemy import select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.organizations import authority, locking
 from idp.organizations.effective import Context
-from idp.organizations.models import Domain, Membership, MembershipStatus
+from idp.organizations.models import Domain
 from idp.organizations.names import given_id
 from idp.platform import clock, database
-from idp.platform.database import Prepared
 from idp.platform.errors import Conflict, Forbidden, Invalid, NotFound
 from idp.users import names
-from idp.users.models import Address
 
 PUBLIC = frozenset(
     [
@@ -119,85 +116,3 @@ def holder_of(name: str) -> str | None:
         Domain.name == name, Domain.verified_at.is_not(None), Domain.ended_at.is_(None)
     )
     return database.session().execute(statement).scalar()
-
-
-def counts_as_proven(address: Address) -> bool:
-    """Whether the address counts as verified: proven, and not managed by an organization that its person is not in."""
-    if address.verified_at is None or address.ended_at is not None:
-        return False
-    manager = holder_of(address.domain)
-    return manager is None or _is_active_member(address.user_id, manager)
-
-
-@dataclass(frozen=True)
-class PrimaryAddress:
-    """The address that mail of a person goes to. `is_proven`: it counts as verified, see `counts_as_proven`."""
-
-    address: str
-    is_proven: bool
-
-
-def primary_of(user_id: str) -> PrimaryAddress | None:
-    """The primary address of a person, if they hold one; the same answer as `counts_as_proven`, in one statement."""
-    return _PRIMARY.one(user_id=user_id)
-
-
-def is_managed_away(address: Address) -> bool:
-    """Whether an organization that the person is not active in manages the address: it may be given to another."""
-    manager = holder_of(address.domain)
-    return manager is not None and not _is_active_member(address.user_id, manager)
-
-
-def _is_active_member(user_id: str, organization_id: str) -> bool:
-    """By the membership alone: a suspended organization keeps nobody from their other organizations (ORG-10)."""
-    return database.session().execute(_active_memberships(user_id, organization_id)).first() is not None
-
-
-def _active_memberships(user_id: ColumnElement[str] | str, organization_id: ColumnElement[str] | str) -> Select[str]:
-    return (
-        select(Membership.id)
-        .join(MembershipStatus, MembershipStatus.member_id == Membership.id)
-        .where(
-            Membership.user_id == user_id,
-            Membership.organization_id == organization_id,
-            Membership.ended_at.is_(None),
-            MembershipStatus.status == "active",
-            MembershipStatus.ended_at.is_(None),
-        )
-    )
-
-
-def has_proven(user_id: str, address_key: str, organization_id: str) -> bool:
-    """Whether the person has proven this address, in the eyes of an organization that wants to take them in."""
-    statement = select(Address).where(
-        Address.user_id == user_id, Address.address_key == address_key, Address.ended_at.is_(None)
-    )
-    address = database.session().scalars(statement).first()
-    if address is None or address.verified_at is None:
-        return False
-    return holder_of(address.domain) == organization_id or counts_as_proven(address)
-
-
-def _primary(address: str, is_proven: int) -> PrimaryAddress:
-    return PrimaryAddress(address, bool(is_proven))
-
-
-_managed_away = (
-    select(Domain.id)
-    .where(
-        Domain.name == Address.domain,
-        Domain.verified_at.is_not(None),
-        Domain.ended_at.is_(None),
-        ~_active_memberships(Address.user_id.expression, Domain.organization_id.expression)
-        .correlate(Address, Domain)
-        .exists(),
-    )
-    .exists()
-)
-
-_PRIMARY: Prepared[PrimaryAddress] = Prepared(
-    select(Address.address, case((and_(Address.verified_at.is_not(None), ~_managed_away), 1), else_=0)).where(
-        Address.user_id == bindparam("user_id"), Address.is_primary == 1, Address.ended_at.is_(None)
-    ),
-    _primary,
-)

@@ -7,7 +7,7 @@ something compares them.
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import and_, bindparam, case, exists, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select
 
 from idp.clients import declaration
 from idp.organizations import policies
@@ -17,6 +17,7 @@ from idp.organizations.policies import METHODS, PolicySettings
 from idp.platform import clock
 from idp.platform.database import Prepared
 from idp.platform.settings import settings
+from idp.users.addresses import lasting
 from idp.users.models import Address
 
 NO_LEVEL = ""
@@ -45,7 +46,7 @@ def of(user_id: str, held: EffectiveRoles | None) -> Entry:
     """What it takes of a person to enter the context in which they hold these roles."""
     if held is None:
         return ANYWHERE
-    found = _STANDING.one(organization_id=held.context.organization_id, user_id=user_id)
+    found = _STANDING.one(organization_id=held.context.organization_id, user_id=user_id, now=clock.now())
     policy = policies.load(found.settings_json) if found and found.settings_json else PolicySettings()
     is_guest = found is not None and bool(found.is_guest)
     return Entry(
@@ -100,10 +101,12 @@ _PROVEN = (
     Domain.ended_at.is_(None),
 )
 
+_NOW: ColumnElement[int] = bindparam("now")
+
 _AT_HOME = select(Address.id).where(
     Address.user_id == bindparam("user_id"),
     Address.verified_at.is_not(None),
-    Address.ended_at.is_(None),
+    lasting(_NOW),
     Address.domain.in_(select(Domain.name).where(*_PROVEN)),
 )
 

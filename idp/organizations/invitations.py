@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, CursorResult, select, update
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.organizations import authority, domains, grants, locking, memberships, scopes
+from idp.organizations import authority, grants, locking, memberships, proven_addresses, scopes
 from idp.organizations.effective import Context
 from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.memberships import NewMember
@@ -102,7 +102,7 @@ def accept(token: str, *, by: Actor) -> Membership:
     organization_id = invitation.organization_id
     locking.lock_open(organization_id)
     _spend(invitation)
-    if by.kind != "user" or not domains.has_proven(by.id, invitation.address_key, organization_id):
+    if by.kind != "user" or not proven_addresses.has_proven(by.id, invitation.address_key, organization_id):
         raise InvitationVoid
     if _was_removed_since(invitation, by.id):
         raise InvitationVoid

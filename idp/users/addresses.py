@@ -6,7 +6,7 @@ Whether an address in a domain that an organization has proven may go to somebod
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -29,6 +29,11 @@ Released = Callable[[Address], bool]
 """Whether a held address may be given to another person (`docs/domain.md`: managed, and its holder no member there)."""
 
 
+def lasting(now: ColumnElement[int] | int) -> ColumnElement[bool]:
+    """An address is still somebody's: what has left counts for nothing, also before it is cleared away."""
+    return and_(Address.ended_at.is_(None), or_(Address.leaves_at.is_(None), Address.leaves_at > now))
+
+
 def of(user_id: str) -> list[Address]:
     """The addresses that the person holds now, the primary one first."""
     return of_all([user_id])[user_id]
@@ -36,7 +41,7 @@ def of(user_id: str) -> list[Address]:
 
 def of_all(user_ids: Sequence[str]) -> dict[str, list[Address]]:
     """The addresses of each of these people, as `of` has them, in one statement."""
-    held = select(Address).where(Address.user_id.in_(user_ids), Address.ended_at.is_(None))
+    held = select(Address).where(Address.user_id.in_(user_ids), lasting(clock.now()))
     found: dict[str, list[Address]] = {user_id: [] for user_id in user_ids}
     for address in database.session().scalars(held.order_by(Address.is_primary.desc(), Address.id)):
         found[address.user_id].append(address)

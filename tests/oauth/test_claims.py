@@ -9,7 +9,7 @@ from flask import Flask
 from idp.oauth import claims, contexts
 from idp.oauth.claims import OF_SCOPE, Wishes
 from idp.oauth.claims_request import ClaimsRequest
-from idp.organizations import domains, memberships
+from idp.organizations import domains, memberships, proven_addresses
 from idp.organizations.effective import Context
 from idp.platform import database
 from idp.users import addresses, users
@@ -118,7 +118,7 @@ def test_an_address_is_verified_where_it_counts_as_proven(acme: Flask) -> None:
     assert [told(one, "email")["email_verified"] for one in people] == [True, False, False, False]
     for one in people:
         (held,) = addresses.of(one)
-        assert domains.counts_as_proven(held) == told(one, "email")["email_verified"]
+        assert proven_addresses.counts(held) == told(one, "email")["email_verified"]
     act(memberships.remove, ACME, member.id)
     assert told(inside, "email")["email_verified"] is False
     act(domains.release, ACME, domain.id)

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from idp.audit.trail import Actor
-from idp.organizations import accounts, domains, memberships, organizations
+from idp.organizations import accounts, domains, memberships, organizations, proven_addresses
 from idp.organizations.memberships import NewMember
 from idp.organizations.models import Domain
 from idp.platform import clock, database
@@ -51,7 +51,7 @@ def address(who: Actor, name: str = NAME, *, verified: bool = True) -> str:
 
 def counts(address_id: str) -> bool:
     database.session().rollback()
-    return domains.counts_as_proven(database.session().get_one(Address, address_id))
+    return proven_addresses.counts(database.session().get_one(Address, address_id))
 
 
 def test_a_claim_is_proven_by_a_value_of_the_organization_alone(acme: Flask) -> None:
@@ -114,8 +114,8 @@ def test_a_managed_address_counts_while_its_person_is_an_active_member(acme: Fla
     assert counts(inside)
     assert not counts(outside)
     assert not counts(unproven)
-    assert domains.is_managed_away(database.session().get_one(Address, outside))
-    assert not domains.is_managed_away(database.session().get_one(Address, inside))
+    assert proven_addresses.may_be_given(database.session().get_one(Address, outside))
+    assert not proven_addresses.may_be_given(database.session().get_one(Address, inside))
     act(memberships.suspend, ACME, "mem_nick")
     assert not counts(inside)
     act(memberships.reactivate, ACME, "mem_nick")
@@ -131,10 +131,10 @@ def test_a_managed_address_stays_its_persons_while_the_organization_or_the_perso
     proven()
     act(organizations.suspend, ACME)
     assert counts(inside)
-    assert not domains.is_managed_away(database.session().get_one(Address, inside))
+    assert not proven_addresses.may_be_given(database.session().get_one(Address, inside))
     act(organizations.resume, ACME)
     act(lifecycle.disable, users.find(NICK.id))
-    assert not domains.is_managed_away(database.session().get_one(Address, inside))
+    assert not proven_addresses.may_be_given(database.session().get_one(Address, inside))
 
 
 @pytest.mark.rule("ORG-10")
@@ -154,9 +154,9 @@ def test_a_managed_address_may_go_to_another_person(acme: Flask) -> None:
     kept, free = address(NICK), address(ZOE)
     proven()
     with refused(addresses.AddressTaken):
-        addresses.give("nick@acme.example", users.find(DAN.id), released=domains.is_managed_away, by=OPERATOR)
+        addresses.give("nick@acme.example", users.find(DAN.id), released=proven_addresses.may_be_given, by=OPERATOR)
     with database.writing():
-        addresses.give("zoe@acme.example", users.find(DAN.id), released=domains.is_managed_away, by=OPERATOR)
+        addresses.give("zoe@acme.example", users.find(DAN.id), released=proven_addresses.may_be_given, by=OPERATOR)
     assert counts(kept)
     assert not counts(free)
     assert [one.address for one in addresses.of(DAN.id)] == ["dan@example.com", "zoe@acme.example"]
@@ -167,9 +167,9 @@ def test_who_takes_somebody_in_asks_whether_they_have_proven_the_address(acme: F
     proven()
     address(ZOE)
     address(DAN, verified=False)
-    assert domains.has_proven(ZOE.id, "zoe@acme.example", ACME)
-    assert not domains.has_proven(ZOE.id, "zoe@acme.example", BIRCH)
-    assert not domains.has_proven(ZOE.id, "dan@acme.example", ACME)
-    assert not domains.has_proven(DAN.id, "dan@acme.example", ACME)
+    assert proven_addresses.has_proven(ZOE.id, "zoe@acme.example", ACME)
+    assert not proven_addresses.has_proven(ZOE.id, "zoe@acme.example", BIRCH)
+    assert not proven_addresses.has_proven(ZOE.id, "dan@acme.example", ACME)
+    assert not proven_addresses.has_proven(DAN.id, "dan@acme.example", ACME)
     act(lifecycle.delete, users.find(ZOE.id))
-    assert not domains.has_proven(ZOE.id, "zoe@acme.example", ACME)
+    assert not proven_addresses.has_proven(ZOE.id, "zoe@acme.example", ACME)
