@@ -129,7 +129,7 @@ def count_unguessable(source: str) -> None:
     `TooMany` once the source has used its allowance up, and then counts nothing.
     """
     if settings().rate_limits == "on":
-        _count(_of_source(_network(source)), clock.now())
+        _count(_of_source(network_of(source)), clock.now())
 
 
 def succeeded(reservation: Reservation) -> None:
@@ -164,7 +164,7 @@ def _limits(who: Guesser) -> tuple[Limit, ...]:
     """
     if who.device:
         return (Limit(_key("device", who.person, who.device), FREE_IN_A_ROW),)
-    network = _network(who.source)
+    network = network_of(who.source)
     return (
         _of_source(network),
         Limit(_key("name", who.name), FREE_FOR_A_PERSON),
@@ -181,8 +181,8 @@ def _key(*parts: str) -> bytes:
     return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 
-def _network(address: str) -> str:
-    """`address` itself, or its /64 if it is one of IPv6: whoever has one of those addresses has all of them."""
+def network_of(address: str) -> str:
+    """What counts as one source: the address, or the /64 of one of IPv6: who has one address there has all of them."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

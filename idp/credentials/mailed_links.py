@@ -6,7 +6,7 @@ Looking at one changes nothing, so whatever opens links in mails on the way may 
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from idp.credentials.models import MailedLink
 from idp.platform import bearer, clock, database
@@ -53,6 +53,15 @@ def find(token: str, purpose: Purpose) -> Link:
     return _value(row)
 
 
+def made_since(instant: int, purpose: Purpose, *, user_id: str | None = None, address_key: str = "") -> int:
+    """How many links for this were mailed to the person, or else to the address, since then."""
+    whose = MailedLink.address_key == address_key if user_id is None else MailedLink.user_id == user_id
+    wanted = select(func.count(MailedLink.digest)).where(
+        whose, MailedLink.purpose == purpose, MailedLink.created_at > instant
+    )
+    return database.session().scalar(wanted) or 0
+
+
 # Each of these is called inside `database.writing()`
 
 
@@ -95,6 +104,17 @@ def end_all(purpose: Purpose, user_id: str) -> None:
     """Let none of the person's links for this be used any more: a younger one was, or what they rest on changed."""
     open_ones = update(MailedLink).where(
         MailedLink.user_id == user_id,
+        MailedLink.purpose == purpose,
+        MailedLink.used_at.is_(None),
+        MailedLink.ended_at.is_(None),
+    )
+    database.session().execute(open_ones.values(ended_at=clock.now()))
+
+
+def end_all_to(purpose: Purpose, address_key: str) -> None:
+    """Let none of the links for this that went to the address be used any more, whosever they are."""
+    open_ones = update(MailedLink).where(
+        MailedLink.address_key == address_key,
         MailedLink.purpose == purpose,
         MailedLink.used_at.is_(None),
         MailedLink.ended_at.is_(None),

@@ -206,17 +206,20 @@ def imported(hashed: str) -> str:
     return phc.accepted(hashed)
 
 
-def store(user_id: str, hashed: str, *, by: Actor, is_short: bool = False) -> None:
+def store(user_id: str, hashed: str, *, by: Actor, is_short: bool = False, by_mail: bool = False) -> None:
     """Let `hashed` (of `hash` or `imported`) be the person's password; the same one twice changes nothing.
 
-    `is_short`: as the function of that name says of what was hashed.
+    `is_short`: as the function of that name says of what was hashed. `by_mail`: it is set by whoever has a mailbox of
+    the person, and proves no more than that.
     """
     lock(user_id)
+    flags = {"is_short": int(is_short), "by_mail": int(by_mail)}
     current = database.session().get(Password, user_id, populate_existing=True)
     if current is None:
-        database.session().add(Password(user_id=user_id, hash=hashed, is_short=int(is_short)))
+        database.session().add(Password(user_id=user_id, hash=hashed, **flags))
     elif current.hash != hashed:
-        current.hash, current.set_at, current.is_short = hashed, clock.now(), int(is_short)
+        current.hash, current.set_at = hashed, clock.now()
+        current.is_short, current.by_mail = flags["is_short"], flags["by_mail"]
     else:
         return
     trail.record("user.password.set", by=by, subject=user_id)

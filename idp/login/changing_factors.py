@@ -112,13 +112,13 @@ def give_codes(user_id: str, codes: Collection[str], *, by: Actor) -> None:
     recovery_codes.store(user_id, codes, by=by)
 
 
-def set_password(user_id: str, hashed: str, *, by: Actor, is_short: bool = False) -> None:
+def set_password(user_id: str, hashed: str, *, by: Actor, is_short: bool = False, by_mail: bool = False) -> None:
     """Let `hashed` be the person's password, as `passwords.store`. No browser is trusted any more.
 
     Sessions go on: whoever is to be signed out is the caller's to say.
     """
     lock(user_id)
-    passwords.store(user_id, hashed, by=by, is_short=is_short)
+    passwords.store(user_id, hashed, by=by, is_short=is_short, by_mail=by_mail)
     trusted_devices.end_all_of(user_id, by=by)
 
 

@@ -3,6 +3,10 @@
 The check of forms stands here, before every view: whatever is not a GET, and not for programs, needs a token.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
 from flask import Flask, Response, after_this_request, current_app, g, request
 
 from idp.platform import access, clock, cookies, database
@@ -15,7 +19,11 @@ from idp.sessions.people import LiveSession
 SIGNED_IN = "a signed-in person"
 """The need of a view that shows or does something of one person's own."""
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_SECRET = "canopy_secretly_addressed"  # noqa: S105 the name of a mark
 _TRANSACTION = "txn"
 
 
@@ -32,6 +40,26 @@ def init(app: Flask) -> None:
     """Check the forms of `app`, and give its templates the token."""
     app.before_request(_require_own_form)
     app.jinja_env.globals["csrf_token"] = token
+
+
+def secretly_addressed(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Let nobody learn the address of `view` from our pages: it holds a secret that was mailed (RST-04).
+
+    Browsers then name no origin with the forms of such a page. Those count by their token, and where a browser tells
+    from where a form comes, only from ourselves.
+    """
+
+    @wraps(view)
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+        @after_this_request
+        def tell_nobody(response: Response) -> Response:
+            response.headers["Referrer-Policy"] = "no-referrer"
+            return response
+
+        return view(*args, **kwargs)
+
+    setattr(guarded, _SECRET, True)
+    return guarded
 
 
 def current() -> Browser | None:
@@ -113,13 +141,20 @@ def transaction() -> str:
 def _require_own_form() -> None:
     if request.method in _SAFE or not request.endpoint or access.is_for_programs(_view()):
         return
-    origin = request.headers.get("Origin")
-    if origin is not None and origin != settings().issuer:
+    if not _is_from_here():
         raise ForeignForm
     browser = current()
     presented = request.form.getlist(csrf.FIELD)
     if browser is None or len(presented) != 1 or not csrf.is_genuine(presented[0], browser.id, _purpose()):
         raise ForeignForm
+
+
+def _is_from_here() -> bool:
+    """Whether the browser does not say that the form comes from elsewhere."""
+    origin = request.headers.get("Origin")
+    if origin == "null" and getattr(_view(), _SECRET, False):
+        return request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+    return origin is None or origin == settings().issuer
 
 
 def _purpose() -> str:
