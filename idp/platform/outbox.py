@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from sqlalchemy import delete
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp.platform import clock, database, identifiers, jobs, vault
+from idp.platform import clock, database, identifiers, jobs, letters, vault
 from idp.platform.database import Model
 from idp.platform.errors import NotFound
 
@@ -25,7 +25,10 @@ class Letter:
 
     `template`: the name of its words under `templates/mail`; `to`: an address as it is stored with us, never as
     somebody just typed it (RST-02); `language`: one of `i18n.LOCALES`; `facts`: what the words speak of, some of it as
-    people wrote it; `path`: the one thing to press, a path of our own origin, or empty; `code`: to be typed instead.
+    people wrote it (`templates/mail/facts.toml` lists them); `path`: the one thing to press, a path of our own origin,
+    or empty; `code`: to be typed instead; `expires_at`: when path or code stop working, after which the letter is not
+    sent any more; `not_me`: a path for whoever did not do what the letter tells of; `zone`: the time zone in which
+    the reader's clock goes, empty for UTC.
     """
 
     template: str
@@ -34,6 +37,9 @@ class Letter:
     facts: Mapping[str, str | int] = field(default_factory=dict)
     path: str = ""
     code: str = ""
+    expires_at: int | None = None
+    not_me: str = ""
+    zone: str = ""
 
 
 class StoredLetter(Model):
@@ -48,7 +54,11 @@ class StoredLetter(Model):
 
 
 def post(letter: Letter, *, due_at: int | None = None) -> str:
-    """Have the letter sent once this transaction is committed; its id. Call it inside `database.writing()`."""
+    """Have the letter sent once this transaction is committed; its id. Call it inside `database.writing()`.
+
+    Raises `letters.BadLetter` when its words cannot be made of it.
+    """
+    letters.require(letter.template, letter.facts, vars(letter))
     id = identifiers.letter()
     content = vault.seal(json.dumps(asdict(letter)).encode(), table="letters", column="content", row=id)
     database.session().add(StoredLetter(id=id, content=content, sealed_by=vault.sealed_by(content)))

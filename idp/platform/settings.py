@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from email.headerregistry import HeaderRegistry
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -112,7 +113,12 @@ class Settings(BaseSettings):
     """Redis or Valkey for rate limits of several nodes, e.g. `redis://host:6379/0`; without it each process counts."""
 
     mail: str = Field("", repr=False)
-    """How mail leaves: `smtp://user:password@host:587`, `smtps://…`, or `file:DIR` to write `.eml` files there."""
+    """How mail leaves: `smtp://user:password@host:587` (with STARTTLS), `smtps://…` (TLS from the first byte), or
+    `file:DIR` to write `.eml` files there. Without it letters wait."""
+
+    mail_from: str = ""
+    """Whom mail comes from, e.g. `Example <no-reply@example.com>`; without it `Canopy <no-reply@…>` at the host of the
+    issuer."""
 
     trusted_proxies: Annotated[Proxies, BeforeValidator(_proxies)] = Proxies()
     """The reverse proxies whose `X-Forwarded-For` counts: addresses or networks (`10.0.0.5, 10.1.0.0/16`), if known
@@ -244,7 +250,16 @@ class Settings(BaseSettings):
     def _mail_can_leave(cls, url: str) -> str:
         if url.startswith("file:") and not url.removeprefix("file:"):
             raise ValueError("must name a directory after `file:`")
+        if url.startswith("smtp") and not _names_a_server(url):
+            raise ValueError("must name a host, and a port if any, after `smtp://` or `smtps://`")
         return _of_schemes(url, "smtp", "smtps", "file")
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender_is_an_address(cls, sender: str) -> str:
+        if sender and not _is_one_mailbox(sender):
+            raise ValueError("must be one address, with a name before it or not")
+        return sender
 
     @field_validator("security_contact")
     @classmethod
@@ -303,6 +318,11 @@ class Settings(BaseSettings):
     def secure(self) -> bool:
         """Whether the provider is reached by https: decided by the issuer, never by a request (HTT-03)."""
         return self.issuer.startswith("https:")
+
+    @property
+    def sender(self) -> str:
+        """Whom mail comes from, as in the header `From`."""
+        return self.mail_from or f"Canopy <no-reply@{urlsplit(self.issuer).hostname}>"
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -377,6 +397,21 @@ def _of_schemes(url: str, *schemes: str) -> str:
     if url and urlsplit(url).scheme not in schemes:
         raise ValueError(f"must begin with {' or '.join(f'`{scheme}:`' for scheme in schemes)}")
     return url
+
+
+def _names_a_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def _is_one_mailbox(sender: str) -> bool:
+    if not sender.isprintable():
+        return False
+    header = HeaderRegistry()("from", sender)
+    return not header.defects and len(header.addresses) == 1 and bool(header.addresses[0].domain)
 
 
 def _masked(name: str, value: object) -> str:
