@@ -26,6 +26,7 @@ from idp.platform import database, jobs
 from idp.platform.jobs import Handler
 from idp.platform.rounds import Rounds
 from idp.platform.settings import Settings
+from idp.users import leaving
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     # one line a kind of job
@@ -65,6 +66,7 @@ CHORES: Final = (
     Chore("assertion clean-up", 60, partial(_in_batches, client_assertions.clean_up)),
     Chore("request clean-up", 60, partial(_in_batches, pending_requests.clean_up)),
     Chore("browser clean-up", 60, partial(_in_batches, pending_requests.forget_browsers)),
+    Chore("address clean-up", 60, partial(_in_batches, leaving.clear_away)),
     Chore("signing keys", 60, _keys),
 )
 

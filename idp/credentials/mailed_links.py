@@ -6,7 +6,7 @@ Looking at one changes nothing, so whatever opens links in mails on the way may 
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from idp.credentials.models import MailedLink
 from idp.platform import bearer, clock, database
@@ -53,13 +53,17 @@ def find(token: str, purpose: Purpose) -> Link:
     return _value(row)
 
 
-def made_since(instant: int, purpose: Purpose, *, user_id: str | None = None, address_key: str = "") -> int:
-    """How many links for this were mailed to the person, or else to the address, since then."""
-    whose = MailedLink.address_key == address_key if user_id is None else MailedLink.user_id == user_id
-    wanted = select(func.count(MailedLink.digest)).where(
-        whose, MailedLink.purpose == purpose, MailedLink.created_at > instant
+def open_ones(purpose: Purpose, user_id: str) -> list[Link]:
+    """The links for this that were mailed for the person and can be used, the oldest first."""
+    wanted = select(MailedLink).where(
+        MailedLink.user_id == user_id,
+        MailedLink.purpose == purpose,
+        MailedLink.used_at.is_(None),
+        MailedLink.ended_at.is_(None),
+        MailedLink.expires_at > clock.now(),
     )
-    return database.session().scalar(wanted) or 0
+    in_order = wanted.order_by(MailedLink.created_at, MailedLink.digest)
+    return [_value(row) for row in database.session().scalars(in_order)]
 
 
 # Each of these is called inside `database.writing()`
@@ -100,26 +104,27 @@ def spend(token: str, purpose: Purpose) -> Link:
     return _value(spent)
 
 
-def end_all(purpose: Purpose, user_id: str) -> None:
-    """Let none of the person's links for this be used any more: a younger one was, or what they rest on changed."""
-    open_ones = update(MailedLink).where(
-        MailedLink.user_id == user_id,
-        MailedLink.purpose == purpose,
-        MailedLink.used_at.is_(None),
-        MailedLink.ended_at.is_(None),
-    )
-    database.session().execute(open_ones.values(ended_at=clock.now()))
+def end_all(purpose: Purpose, user_id: str, *, address_key: str = "") -> None:
+    """Let none of the person's links for this be used any more: a younger one was, or what they rest on changed.
+
+    `address_key`: only those that went to this address.
+    """
+    if address_key:
+        _end(purpose, MailedLink.user_id == user_id, MailedLink.address_key == address_key)
+    else:
+        _end(purpose, MailedLink.user_id == user_id)
 
 
 def end_all_to(purpose: Purpose, address_key: str) -> None:
     """Let none of the links for this that went to the address be used any more, whosever they are."""
-    open_ones = update(MailedLink).where(
-        MailedLink.address_key == address_key,
-        MailedLink.purpose == purpose,
-        MailedLink.used_at.is_(None),
-        MailedLink.ended_at.is_(None),
+    _end(purpose, MailedLink.address_key == address_key)
+
+
+def _end(purpose: Purpose, *which: ColumnElement[bool]) -> None:
+    mine = update(MailedLink).where(
+        *which, MailedLink.purpose == purpose, MailedLink.used_at.is_(None), MailedLink.ended_at.is_(None)
     )
-    database.session().execute(open_ones.values(ended_at=clock.now()))
+    database.session().execute(mine.values(ended_at=clock.now()))
 
 
 def clean_up(limit: int = 500) -> int:

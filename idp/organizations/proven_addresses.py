@@ -105,7 +105,7 @@ def primary_of(user_id: str) -> PrimaryAddress | None:
 
 def _found(*conditions: ColumnElement[bool]) -> list[Address]:
     wanted = select(Address).where(*conditions).order_by(Address.is_primary.desc(), Address.id)
-    return list(database.session().scalars(wanted))
+    return list(database.session().scalars(wanted, execution_options={"populate_existing": True}))
 
 
 # The statements

@@ -1,15 +1,15 @@
 """E-mail addresses of people: each is held by one person at a time, and proven or not.
 
-Whether an address in a domain that an organization has proven may go to somebody else is asked of whoever calls
-`give`: domains belong to a room above this one.
+Whether an address that somebody holds may go to another person is asked of whoever calls `give`: domains, and whose
+they are, belong to a room above this one. How long one stays that its person gives up stands in `leaving`.
 """
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from idp.audit import trail
-from idp.audit.trail import Actor
+from idp.audit.trail import SYSTEM, Actor
 from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict, NotFound
 from idp.users import names
@@ -43,7 +43,8 @@ def of_all(user_ids: Sequence[str]) -> dict[str, list[Address]]:
     """The addresses of each of these people, as `of` has them, in one statement."""
     held = select(Address).where(Address.user_id.in_(user_ids), lasting(clock.now()))
     found: dict[str, list[Address]] = {user_id: [] for user_id in user_ids}
-    for address in database.session().scalars(held.order_by(Address.is_primary.desc(), Address.id)):
+    in_order = held.order_by(Address.is_primary.desc(), Address.id)
+    for address in database.session().scalars(in_order, execution_options={"populate_existing": True}):
         found[address.user_id].append(address)
     return found
 
@@ -60,20 +61,28 @@ def find(user_id: str, text: str) -> Address:
 def held(text: str) -> Address | None:
     """The address that `text` is in its normal form, whoever holds it."""
     key = names.address_key(text)
-    return None if key is None else _live(key)
+    found = None if key is None else _live(key)
+    return None if found is None or has_left(found) else found
+
+
+def has_left(address: Address) -> bool:
+    """Whether the address is its person's no longer, although that was not cleared away yet."""
+    return address.leaves_at is not None and address.leaves_at <= clock.now()
 
 
 def add(user: User, text: str, *, verified: bool = False, by: Actor) -> Address:
-    """Give the person another address; the first one is primary. One that the person holds already is not made twice.
+    """Give the person another address; the first one is primary. One that the person holds already is not made twice,
+    and stays if it was about to leave.
 
     `verified`: it has been proven. Raises `Invalid` for what is no address and `AddressTaken`.
     """
     parsed = names.parse_address(text)
     lock(user.id)
-    known = _live(parsed.key)
+    known = _cleared(parsed.key)
     if known is not None and known.user_id != user.id:
         raise AddressTaken
     if known is not None:
+        known.leaves_at = None
         return verify(user, known, by=by) if verified else known
     address = Address(
         user_id=user.id,
@@ -125,8 +134,11 @@ def verify(user: User, address: Address, *, by: Actor) -> Address:
 
 
 def make_primary(user: User, address: Address, *, by: Actor) -> None:
-    """Let the address be the one that mail goes to. Raises `Conflict` unless it is verified."""
+    """Let the address be the one that mail goes to; it stays if it was about to leave. Raises `Conflict` unless it is
+    verified.
+    """
     lock(user.id)
+    address.leaves_at = None
     if address.is_primary:
         return
     if address.verified_at is None:
@@ -146,25 +158,40 @@ def remove(user: User, address: Address, *, by: Actor) -> None:
         raise Conflict("the address is the username of this person: change the username first")
     if address.is_primary and len(of(user.id)) > 1:
         raise Conflict("the address is the primary one: make another one primary first")
+    end(user, address, by=by)
+
+
+def end(user: User, address: Address, *, by: Actor) -> None:
+    """Let the address be nobody's, without asking whether its person, who is locked, can do without it."""
     address.end()
     _record("user.address.removed", user, address, by=by)
 
 
-def give(text: str, to: User, *, released: Released, by: Actor) -> Address:
+def hold(text: str, user_id: str) -> Address | None:
+    """Lock the person and whoever else holds the address, so that it changes hands only once; the address as it is."""
+    key = names.parse_address(text).key
+    known = _live(key)
+    for one in sorted({user_id, known.user_id if known else user_id}):
+        lock(one)
+    return _cleared(key)
+
+
+def give(text: str, to: User, *, released: Released, by: Actor, recovers_from: int = 0) -> Address:
     """Give a verified address to `to`, also if another person holds it whom `released` lets it be taken from.
 
-    That person stays, called by the id where the username was this address. Raises `AddressTaken`.
+    That person stays, called by the id where the username was this address. `recovers_from`: of one that `to` had not
+    proven before. Raises `AddressTaken`.
     """
-    parsed = names.parse_address(text)
-    known = _live(parsed.key)
-    for user_id in sorted({to.id, known.user_id if known else to.id}):
-        lock(user_id)
-    known = _live(parsed.key)
+    known = hold(text, to.id)
     if known is not None and known.user_id != to.id:
         if not released(known):
             raise AddressTaken
         _take(known, by=by)
-    return add(to, text, verified=True, by=by)
+    is_new = known is None or known.user_id != to.id or known.verified_at is None
+    given = add(to, text, verified=True, by=by)
+    if is_new:
+        given.recovers_from = recovers_from
+    return given
 
 
 def end_all(user: User) -> None:
@@ -186,8 +213,27 @@ def _take(address: Address, *, by: Actor) -> None:
 
 
 def _live(key: str) -> Address | None:
+    """The row that keeps the address from others: also of one that has left and was not cleared away."""
     live = select(Address).where(Address.address_key == key, Address.ended_at.is_(None))
-    return database.session().scalars(live).one_or_none()
+    return database.session().scalars(live, execution_options={"populate_existing": True}).one_or_none()
+
+
+def _cleared(key: str) -> Address | None:
+    """As `_live`, once a row that has left is cleared away."""
+    known = _live(key)
+    if known is None or not has_left(known):
+        return known
+    clear_away(known.id)
+    return None
+
+
+def clear_away(address_id: str) -> None:
+    """End an address that has left; once, however many do it at the same time."""
+    left = Address.id == address_id, Address.ended_at.is_(None), Address.leaves_at <= clock.now()
+    ending = update(Address).where(*left).values(ended_at=clock.now(), is_primary=0).returning(Address)
+    for address in database.session().scalars(ending):
+        state = {"address": address.id, "verified": address.verified_at is not None, "primary": False}
+        trail.record("user.address.removed", by=SYSTEM, subject=address.user_id, after=state, email=address.address)
 
 
 def _record(event: str, user: User, address: Address, *, by: Actor) -> None:
