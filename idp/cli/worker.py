@@ -22,13 +22,15 @@ from idp.feed import acknowledgements, positions
 from idp.login import transactions
 from idp.oauth import client_assertions, pending_requests
 from idp.oauth import upkeep as old_authorizations
-from idp.platform import database, jobs
+from idp.platform import database, jobs, outbox
 from idp.platform.jobs import Handler
+from idp.platform.mail import delivery, ways
 from idp.platform.rounds import Rounds
-from idp.platform.settings import Settings
+from idp.platform.settings import Settings, settings
 from idp.users import leaving
 
 HANDLERS: Final[Mapping[str, Handler]] = {
+    outbox.KIND: delivery.deliver,
     # one line a kind of job
 }
 
@@ -67,6 +69,7 @@ CHORES: Final = (
     Chore("request clean-up", 60, partial(_in_batches, pending_requests.clean_up)),
     Chore("browser clean-up", 60, partial(_in_batches, pending_requests.forget_browsers)),
     Chore("address clean-up", 60, partial(_in_batches, leaving.clear_away)),
+    Chore("letter clean-up", 60, partial(_in_batches, outbox.clean_up)),
     Chore("signing keys", 60, _keys),
 )
 
@@ -78,11 +81,18 @@ class Background(Protocol):
     def stop(self) -> None: ...
 
 
+def handlers(app: Flask) -> dict[str, Handler]:
+    """The kinds of jobs that can be done with the settings of `app`: without a way out for mail, letters wait."""
+    with app.app_context():
+        has_way = ways.way_of(settings()) is not None
+    return {kind: handler for kind, handler in HANDLERS.items() if has_way or kind != outbox.KIND}
+
+
 def upkeep(app: Flask) -> tuple[Background, ...]:
     """Everything that a worker does."""
     return (
         Sealer(app),
-        jobs.Worker(app, HANDLERS),
+        jobs.Worker(app, handlers(app)),
         *(Rounds(chore.name, app, chore.work, every=chore.every) for chore in CHORES),
     )
 
@@ -107,8 +117,8 @@ def run(app: Flask, ready: Callable[[], None] = lambda: None) -> None:
 @click.command(cls=Command, needs="nothing")
 def worker() -> None:
     """Do jobs and upkeep (the audit chain, clean-up) until SIGTERM."""
-    settings = Settings.load(os.environ)
+    loaded = Settings.load(os.environ)
     start.forget_secrets()
-    app = create_app(settings)
+    app = create_app(loaded)
     start.make_ready(app)
     run(app)

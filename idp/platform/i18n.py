@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_datetime
 from babel.messages.mofile import write_mo
@@ -134,11 +135,21 @@ def ngettext(singular: str, plural: str, n: int, **values: object) -> str:
     return _catalogue(locale()).ungettext(singular, plural, n) % {"n": n, "num": n, **values}
 
 
-def instant(at: int) -> str:
-    """`at` (microseconds since 1970 UTC) as people write it, in UTC."""
-    moment = datetime.fromtimestamp(at // clock.SECOND, UTC)
+def instant(at: int, zone: str = "") -> str:
+    """`at` (microseconds since 1970 UTC) as people write it, on the clocks of `zone`; in UTC without one we know."""
+    known = _zone(zone)
+    moment = datetime.fromtimestamp(at // clock.SECOND, known or UTC)
     tag = {"en": "en_GB", PSEUDO: "en_GB"}.get(locale(), locale().replace("-", "_"))
-    return format_datetime(moment, "medium", locale=tag) + " UTC"
+    said = format_datetime(moment, "medium", locale=tag)
+    return f"{said} {format_datetime(moment, 'zzz', locale=tag) if known else 'UTC'}"
+
+
+@lru_cache
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 @lru_cache

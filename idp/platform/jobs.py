@@ -10,7 +10,7 @@ import contextlib
 import json
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +106,11 @@ class Claim:
         self._write(beat=Job.beat + 1)
 
     def put_back(self, error: Exception) -> bool:
-        """Have it tried again later, or parked after too many attempts; whether it was parked. Raises `LeaseLost`."""
-        is_parked = self.attempt >= MOST_ATTEMPTS
+        """Have it tried again later; parked after too many attempts, or when it is `Hopeless`; whether it was parked.
+
+        Raises `LeaseLost`.
+        """
+        is_parked = self.attempt >= MOST_ATTEMPTS or isinstance(error, Hopeless)
         now = clock.now()
         when = {"parked_at": now} if is_parked else {"due_at": now + pause_after(self.attempt)}
         self._write(holder=None, last_error=type(error).__name__, **when)
@@ -175,6 +178,21 @@ def again(job_id: str) -> None:
     fresh = {"parked_at": None, "attempts": 0, "due_at": clock.now()}
     parked = update(Job).where(Job.id == job_id, Job.parked_at.is_not(None))
     database.session().execute(parked.values(fresh))
+
+
+def overdue(kind: str, until: int, limit: int) -> dict[str, Mapping[str, Any]]:
+    """Up to `limit` jobs of that kind that nobody is doing, that are not done and were due, or parked, before `until`:
+    their payloads by id.
+    """
+    when = func.coalesce(Job.parked_at, Job.due_at)
+    idle = (Job.kind == kind, Job.done_at.is_(None), Job.holder.is_(None), when < until)
+    found = database.session().execute(select(Job.id, Job.payload).where(*idle).order_by(when).limit(limit))
+    return {id: json.loads(payload) for id, payload in found}
+
+
+def give_up(job_ids: Sequence[str]) -> None:
+    """Delete these jobs unless somebody has taken one up meanwhile. Call it inside `database.writing()`."""
+    database.session().execute(delete(Job).where(Job.id.in_(job_ids), Job.holder.is_(None)))
 
 
 def let_go() -> int:
@@ -303,6 +321,10 @@ class Worker:
         except Exception as error:
             return _failed(claim, error)
         return "done"
+
+
+class Hopeless(Exception):
+    """A handler says that trying again cannot help: the job is parked at once."""
 
 
 class Exhausted(Exception):

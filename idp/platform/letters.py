@@ -28,7 +28,7 @@ def known() -> Mapping[str, Mapping[str, str]]:
         return tomllib.load(file)
 
 
-def facts_of(template: str) -> Mapping[str, Kind]:
+def facts_of(template: str) -> dict[str, Kind]:
     """What the words of the letter speak of. Raises `BadLetter` when there is none of that name."""
     if template not in known():
         raise BadLetter(f"there is no letter {template!r} in templates/mail/facts.toml")

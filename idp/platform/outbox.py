@@ -67,14 +67,44 @@ def post(letter: Letter, *, due_at: int | None = None) -> str:
     return id
 
 
-def find(id: str) -> Letter:
+@dataclass(frozen=True)
+class Posted:
+    """A letter that has not been sent, and when it was posted."""
+
+    letter: Letter
+    at: int
+
+
+def posted(id: str) -> Posted:
     """The letter, while it has not been sent. Raises `NotFound`."""
     row = database.session().get(StoredLetter, id, populate_existing=True)
     if row is None:
         raise NotFound("There is no such letter, or it has been sent.")
-    return Letter(**json.loads(vault.open(row.content, table="letters", column="content", row=id)))
+    content = vault.open(row.content, table="letters", column="content", row=id)
+    return Posted(Letter(**json.loads(content)), row.created_at)
+
+
+def find(id: str) -> Letter:
+    """The letter, while it has not been sent. Raises `NotFound`."""
+    return posted(id).letter
 
 
 def sent(id: str) -> None:
     """Forget the letter: it has been sent. Call it inside `database.writing()`, with the job that says so."""
     database.session().execute(delete(StoredLetter).where(StoredLetter.id == id))
+
+
+KEPT = 7 * clock.DAY
+"""How long a letter that cannot be sent is kept: parked, or waiting for a way out that nobody has set up."""
+
+
+def clean_up(limit: int = 200) -> int:
+    """Delete up to `limit` letters that should have left `KEPT` ago, and their jobs; how many.
+
+    Call it inside `database.writing()`.
+    """
+    overdue = jobs.overdue(KIND, clock.now() - KEPT, limit)
+    letters_ = [str(payload["letter"]) for payload in overdue.values()]
+    database.session().execute(delete(StoredLetter).where(StoredLetter.id.in_(letters_)))
+    jobs.give_up(list(overdue))
+    return len(overdue)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from email.headerregistry import HeaderRegistry
+from email.headerregistry import Address, HeaderRegistry
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -411,7 +411,8 @@ def _is_one_mailbox(sender: str) -> bool:
     if not sender.isprintable():
         return False
     header = HeaderRegistry()("from", sender)
-    return not header.defects and len(header.addresses) == 1 and bool(header.addresses[0].domain)
+    addresses: tuple[Address, ...] = getattr(header, "addresses", ())
+    return not header.defects and len(addresses) == 1 and bool(addresses[0].domain)
 
 
 def _masked(name: str, value: object) -> str:
