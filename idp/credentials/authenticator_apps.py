@@ -7,7 +7,6 @@ taken, too, and never one of a step that is not later than the last one taken (ย
 import base64
 import binascii
 import hmac
-import unicodedata
 from dataclasses import dataclass
 
 import pyotp
@@ -18,7 +17,7 @@ from sqlalchemy import delete, exists, select, update
 from idp.audit.trail import Actor
 from idp.credentials import factors
 from idp.credentials.models import AppEnrolment, AuthenticatorApp, Factor
-from idp.platform import clock, database, identifiers, vault
+from idp.platform import clock, database, identifiers, typed_codes, vault
 from idp.platform.errors import Conflict, Invalid
 from idp.platform.pages import PRODUCT
 from idp.users import users
@@ -40,9 +39,6 @@ SHORTEST_SECRET = 14
 """Bytes that a secret made elsewhere has at least (NIST SP 800-63B: 112 bits); ours has 20, as RFC 4226 ยง4 advises."""
 
 LONGEST_SECRET = 128
-
-_LONGEST = 64
-"""Characters of what is looked at as a code, with all its spaces."""
 
 
 class AppThere(Conflict):
@@ -180,19 +176,12 @@ def forget(user: User, by: Actor) -> None:
 
 def _step(secret: bytes, code: str) -> int | None:
     """The latest step from which `code` may come now; `None` for any other text."""
-    digits = _digits(code)
+    digits = typed_codes.digits(code)
     now = clock.now() // STEP
     given = pyotp.TOTP(base64.b32encode(secret).decode(), digits=DIGITS)
     near = range(max(now - DRIFT, 0), now + DRIFT + 1)
     right = [step for step in near if hmac.compare_digest(given.generate_otp(step).encode(), digits.encode())]
     return max(right, default=None)
-
-
-def _digits(code: str) -> str:
-    """`code` in ASCII digits, without spaces, whichever digits a keyboard writes; empty for what can be no code."""
-    plain = "".join(code.split()) if len(code) <= _LONGEST else ""
-    values = [unicodedata.decimal(letter, None) for letter in plain]
-    return "" if None in values else "".join(str(value) for value in values)
 
 
 # Rows

@@ -1,4 +1,6 @@
-"""Factors: the passkeys and the authenticator app that a person has, by name and age. Ended, never deleted."""
+"""Factors: the passkeys, the authenticator app and the mailbox that a person has, by name and age. Ended, never
+deleted.
+"""
 
 from collections.abc import Collection
 
@@ -26,11 +28,11 @@ def find(user_id: str, factor_id: str) -> Factor:
     for one in of(user_id):
         if one.id == factor_id:
             return one
-    raise NotFound("There is no such passkey or authenticator app.")
+    raise NotFound("There is no such passkey, authenticator app or mailbox for codes.")
 
 
 def kind_of(factor_id: str) -> str:
-    """What the factor is: `passkey` or `totp`; empty if it has been removed."""
+    """What the factor is: `passkey`, `totp` or `email_code`; empty if it has been removed."""
     live = select(Factor.kind).where(Factor.id == factor_id, Factor.ended_at.is_(None))
     return database.session().scalar(live) or ""
 
@@ -38,6 +40,11 @@ def kind_of(factor_id: str) -> str:
 def app_of(user_id: str) -> Factor | None:
     """The person's authenticator app, of which there is at most one."""
     return next((one for one in of(user_id) if one.kind == "totp"), None)
+
+
+def mailbox_of(user_id: str) -> Factor | None:
+    """That codes are mailed to the person, if they turned that on."""
+    return next((one for one in of(user_id) if one.kind == "email_code"), None)
 
 
 def are_there(factor_ids: Collection[str]) -> bool:
@@ -53,7 +60,9 @@ def are_there(factor_ids: Collection[str]) -> bool:
 
 
 def add(user_id: str, kind: str, name: str, *, by: Actor) -> Factor:
-    """A new factor of the person; what it is made of is its module's to add. `kind`: `passkey` or `totp`."""
+    """A new factor of the person, of the `kind` `passkey`, `totp` or `email_code`; what it is made of is its module's
+    to add.
+    """
     lock(user_id)
     factor = Factor(user_id=user_id, kind=kind, name=_shown(name))
     database.session().add(factor)

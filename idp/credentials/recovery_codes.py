@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import re
-import secrets
-import unicodedata
 from collections.abc import Collection
 
 from sqlalchemy import delete, func, select, update
@@ -12,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.credentials.models import RecoveryCode
-from idp.platform import clock, database
+from idp.platform import clock, database, typed_codes
 from idp.platform.errors import Invalid
 from idp.users.locks import lock
 from idp.users.models import User
@@ -22,19 +19,6 @@ NUMBER = 10
 
 SHORTEST = 13
 """Letters and digits that a code has at least which was made elsewhere: 64 bits, were it drawn as ours are."""
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: nothing in it is easily taken for something else, and what is taken so is forgiven."""
-
-_LENGTH = 16
-"""Characters of ours: 80 bits, so that nothing has to slow their digests down (TOT-04)."""
-
-_GROUP = 4
-
-_OURS = re.compile(f"[{_ALPHABET}]{{{_GROUP}}}(-[{_ALPHABET}]{{{_GROUP}}}){{{_LENGTH // _GROUP - 1}}}")
-
-_LONGEST = 128
-_ALIKE = str.maketrans({"o": "0", "i": "1", "l": "1"})
 
 
 def left(user_id: str) -> int:
@@ -46,7 +30,7 @@ def left(user_id: str) -> int:
 def read(text: str) -> tuple[str, ...]:
     """The codes that `text` lists, as we write them; nothing if anything else is in it. Nobody's are looked up."""
     listed = tuple(text.split())
-    return listed if len(listed) == NUMBER and all(_OURS.fullmatch(code) for code in listed) else ()
+    return listed if len(listed) == NUMBER and all(map(typed_codes.is_ours, listed)) else ()
 
 
 def are_known(user_id: str, codes: Collection[str]) -> bool:
@@ -58,8 +42,8 @@ def are_known(user_id: str, codes: Collection[str]) -> bool:
 
 def require_long(code: str) -> None:
     """Raise `Invalid` for a code, made elsewhere, that is too short or too long; it is not repeated."""
-    if not SHORTEST <= len(_plain(code)) <= _LONGEST:
-        letters = f"from {SHORTEST} to {_LONGEST} letters and digits"
+    if not SHORTEST <= len(typed_codes.plain(code)) <= typed_codes.LONGEST:
+        letters = f"from {SHORTEST} to {typed_codes.LONGEST} letters and digits"
         raise Invalid(f"a recovery code has {letters}", field="recovery_codes")
 
 
@@ -67,8 +51,8 @@ def require_long(code: str) -> None:
 
 
 def make(user_id: str, *, by: Actor) -> tuple[str, ...]:
-    """New codes for the person, as they are shown this once; the old ones are void."""
-    codes = tuple(_drawn() for _ in range(NUMBER))
+    """New codes for the person, as they are shown this once, of 80 bits each (TOT-04); the old ones are void."""
+    codes = tuple(typed_codes.drawn() for _ in range(NUMBER))
     store(user_id, codes, by=by)
     return codes
 
@@ -129,20 +113,7 @@ def _end(user_id: str) -> int:
     return int(ended.rowcount)  # type: ignore[attr-defined]
 
 
-def _drawn() -> str:
-    letters = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    return "-".join(letters[at : at + _GROUP] for at in range(0, _LENGTH, _GROUP))
-
-
 def _digest(user_id: str, code: str) -> bytes:
     """Under which a code of that person is stored: nobody else's is found by it."""
-    spelt = json.dumps(["recovery code", user_id, _plain(code)])
+    spelt = json.dumps(["recovery code", user_id, typed_codes.plain(code)])
     return hashlib.sha256(spelt.encode()).digest()
-
-
-def _plain(code: str) -> str:
-    """The letters and digits of `code`, in whatever way they were typed; empty for what can be none."""
-    if len(code) > 2 * _LONGEST:
-        return ""
-    folded = unicodedata.normalize("NFKC", code).casefold().translate(_ALIKE)
-    return "".join(letter for letter in folded if letter.isalnum())

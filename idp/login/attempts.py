@@ -3,13 +3,16 @@
 Every way to prove something ends here, so that none of them can leave a count, an entry or a check out.
 """
 
+import contextlib
+
 from idp.audit import trail
 from idp.audit.trail import SYSTEM
 from idp.credentials import guesses, passwords
+from idp.credentials.email_codes import TooManyCodes
 from idp.credentials.guesses import Guesser, Reservation
-from idp.login import contexts, identifiers, progress, transactions
+from idp.login import contexts, identifiers, mailboxes, progress, transactions
 from idp.login.progress import standing
-from idp.login.steps import Step
+from idp.login.steps import Standing, Step, next_step, ways
 from idp.login.transactions import SignIn
 from idp.platform import clock, correlation
 from idp.sessions import people, trusted_devices
@@ -65,7 +68,9 @@ def proven(held: SignIn, proof: Proof, known: Browser) -> tuple[SignIn, str]:
     if not held.demand.admits(user_id):
         return refuse_other(held), ""
     password = passwords.which(user_id) if proof.method == "password" else ""
-    return go_on(transactions.prove(held, proof, password), known)
+    settled, cookie = go_on(transactions.prove(held, proof, password), known)
+    _mail_code(settled, known)
+    return settled, cookie
 
 
 def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:
@@ -91,6 +96,14 @@ def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:
 def refuse_other(held: SignIn) -> SignIn:
     """Ask anew who signs in: somebody showed who they are, and the sign-in is not for them."""
     return transactions.fail(transactions.name(held, "", None), OTHER)
+
+
+def _mail_code(held: SignIn, known: Browser) -> None:
+    """Mail a code, where one is asked for next and nothing better is there."""
+    stood = standing(held, known) if held.outcome is None else Standing()
+    if held.user_id and next_step(stood) is Step.VERIFY and ways(stood)[:1] == ("email_code",):
+        with contextlib.suppress(TooManyCodes):
+            mailboxes.send(held.user_id, held.id)
 
 
 def _tell_failed(subject: str, method: str, reservation: Reservation) -> None:

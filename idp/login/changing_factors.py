@@ -55,7 +55,8 @@ def hindrance(user_id: str, factor_id: str) -> Conflict | None:
 
 
 def remove(user_id: str, factor_id: str, *, by: Actor) -> None:
-    """Take a passkey or authenticator app from the person, with the trust in browsers that was given for it.
+    """Take a passkey, authenticator app or mailbox for codes from the person, with the trust in browsers that was given
+    for it.
 
     What was proven with it does not count any more in any session, and one that rests on nothing else ends. Recovery
     codes are void with the last factor, and so is trust that was given for one. Raises `LastWayIn`, `StillDemanded`
@@ -162,8 +163,13 @@ def _forget_what_rests_on(user_id: str, factor_id: str, *, by: Actor) -> None:
     trusted_devices.end_given_for(user_id, factor_id, by=by)
 
 
+_COUNTED = {"passkey": "passkeys", "totp": "apps", "email_code": "mailboxes"}
+"""What of `Held` counts the factors of each kind."""
+
+
 def _without(has: Held, kind: str) -> Held:
-    return replace(has, passkeys=has.passkeys - 1) if kind == "passkey" else replace(has, apps=has.apps - 1)
+    name = _COUNTED[kind]
+    return replace(has, **{name: getattr(has, name) - 1})
 
 
 def _refuse(hindrance: Conflict | None) -> None:

@@ -7,7 +7,7 @@ from idp.login.steps import Standing
 from idp.sessions import levels
 from idp.sessions.levels import rank
 
-ENROLLABLE = ("passkey", "totp")
+ENROLLABLE = ("passkey", "totp", "email_code")
 """What can be set up within a sign-in, in the order in which it is offered."""
 
 
@@ -17,6 +17,7 @@ def to_enrol(standing: Standing) -> tuple[str, ...]:
     return tuple(
         method
         for method in ENROLLABLE
+        if method != "email_code" or standing.may_mail
         if rank(levels.reached((standing.proven | {method}) & standing.methods)) >= rank(missing)
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from idp.credentials import factors, held, passwords
-from idp.login import new_passwords, steps
+from idp.login import mailboxes, new_passwords, steps
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
 from idp.login.trust import trusted_by
@@ -16,6 +16,9 @@ from idp.users import lifecycle
 
 RECENT = 5 * clock.MINUTE
 """How old a proof may be of somebody who changes what they prove themselves with (TOT-03, TOT-08)."""
+
+
+_MAILED = "email_code"
 
 
 def step_of(sign_in: SignIn, browser: Browser | None) -> Step:
@@ -42,7 +45,8 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
     )
     if not begun.level or sign_in.user_id is None:
         return begun
-    has = held.methods(sign_in.user_id)
+    mine, may_mail = held.by(sign_in.user_id), mailboxes.may_be_used(sign_in.user_id)
+    has = mine.methods if may_mail else mine.methods - {_MAILED}
     renewed = [proof for proof in counting if steps.renews(replace(begun, held=has), proof.method)]
     latest = last_given(renewed)
     trust = trusted_devices.trusted(browser, sign_in.user_id)
@@ -50,9 +54,11 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
         begun,
         is_stale=latest < sign_in.created_at and not demand.is_recent(latest),
         held=has,
+        out_of_reach=frozenset({_MAILED} if mine.mailboxes and _MAILED not in has else ()),
         is_trusted=bool(trust),
         spares=demand.spares and (not trust or trusted_by(trust) in demand.methods),
         may_enrol=shows_who(counting, levels.reached(has)),
+        may_mail=may_mail and not mine.mailboxes,
         must_renew=_gave_password(sign_in) and new_passwords.must_renew(sign_in.user_id),
     )
 
@@ -87,15 +93,20 @@ def proofs(sign_in: SignIn, browser: Browser | None) -> tuple[Proof, ...]:
 
 def given(sign_in: SignIn) -> tuple[Proof, ...]:
     """What was proven in this sign-in and holds still: not with a password that was changed since, nor with a passkey
-    or authenticator app that was removed, nor before the person was disabled and enabled again (SES-07).
+    or authenticator app that was removed, nor before the person was disabled and enabled again (SES-07); nor with a
+    code by mail beside a password that has come by mail since.
     """
     if not sign_in.proofs or sign_in.user_id is None:
         return ()
     there = {"", *(one.id for one in factors.of(sign_in.user_id))}
     is_same = sign_in.password != "" and sign_in.password == passwords.which(sign_in.user_id)
     since = lifecycle.enabled_since(sign_in.user_id)
+    by_mail = held.by(sign_in.user_id).by_mail
     return tuple(
         proof
         for proof in sign_in.proofs
-        if proof.at > since and proof.factor_id in there and (is_same or proof.method != "password")
+        if proof.at > since
+        and proof.factor_id in there
+        and (is_same or proof.method != "password")
+        and not (by_mail and proof.method == _MAILED)
     )

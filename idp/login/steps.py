@@ -1,13 +1,16 @@
 """The order of the steps of signing in: the whole policy, as one pure function."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from idp.sessions import levels
 from idp.sessions.levels import NOTHING, ONE_FACTOR, SECOND, TWO_FACTORS, WHOLE, rank
 
-WAYS = ("passkey", "totp", "recovery_code")
+WAYS = ("passkey", "totp", "email_code", "recovery_code")
 """What can be a second factor, in the order in which it is offered."""
+
+_MAILED = "email_code"
 
 
 class Step(StrEnum):
@@ -28,9 +31,10 @@ class Standing:
 
     `is_named`: somebody said who is signing in. `proven`: methods proven in this sign-in, and in the session that it
     goes on from as far as those count; `is_stale`: something has to be proven anew all the same. `held`: what the
-    person has to prove themselves with. `is_trusted`: they chose to trust this browser. `may_enrol`: they have
-    just shown who they are, as strongly as they can, so that they may set something up. `must_renew`: the password is
-    too short to prove anybody alone.
+    person has to prove themselves with; `out_of_reach`: what they have set up and cannot give now. `is_trusted`: they
+    chose to trust this browser. `may_enrol`: they have just shown who they are, as strongly as they can, so that they
+    may set something up; `may_mail`: codes by mail are among what they could. `must_renew`: the password is too short
+    to prove anybody alone.
 
     `aim`: the level that is wanted; `least`: that has to be reached; `methods`: what counts towards both; `spares`:
     a trusted browser counts, too. `has_declined`: the person does not want to set anything up now.
@@ -42,8 +46,10 @@ class Standing:
     proven: frozenset[str] = frozenset()
     is_stale: bool = False
     held: frozenset[str] = frozenset()
+    out_of_reach: frozenset[str] = frozenset()
     is_trusted: bool = False
     may_enrol: bool = True
+    may_mail: bool = False
     must_renew: bool = False
     aim: str = NOTHING
     least: str = NOTHING
@@ -71,7 +77,7 @@ class Standing:
     @property
     def has_second_factor(self) -> bool:
         """Whether there is more to prove than a password."""
-        return not self.held.isdisjoint(SECOND | WHOLE)
+        return not (self.held | self.out_of_reach).isdisjoint(SECOND | WHOLE)
 
     @property
     def is_spared(self) -> bool:
@@ -86,7 +92,7 @@ def next_step(standing: Standing) -> Step:
     if not standing.level:
         return Step.PASSWORD
     if standing.is_stale or wants_more(standing):
-        return Step.VERIFY if ways(standing) else Step.PASSWORD
+        return Step.VERIFY if ways(standing) or is_stuck(standing) else Step.PASSWORD
     if standing.must_renew:
         return Step.RENEW
     if falls_short(standing):
@@ -103,14 +109,30 @@ def wants_more(standing: Standing) -> bool:
     trust. Nothing is set up or renewed but by somebody who has just shown who they are as strongly as they can, in a
     browser that is trusted, too (TOT-08).
     """
-    return _lacks(standing) or (_changes_something(standing) and not standing.may_enrol)
+    return _lacks(standing) or (_changes_something(standing) and not standing.may_enrol) or is_stuck(standing)
 
 
 def ways(standing: Standing) -> tuple[str, ...]:
     """The second factors that would help now, the strongest first; where one must be given anew, all that are as
     strong as what has to be reached, or else can be; where something is about to change, as the strongest there is.
+
+    A code by mail that does not count is not offered beside something that does and lasts.
     """
-    return tuple(method for method in WAYS if method in standing.held and _helps(standing, method))
+    helping = tuple(method for method in WAYS if method in standing.held and _helps(standing, method))
+    if _MAILED in standing.methods or standing.methods.isdisjoint(_lasting(helping)):
+        return helping
+    return tuple(method for method in helping if method != _MAILED)
+
+
+def is_stuck(standing: Standing) -> bool:
+    """Whether only a second factor would help that the person cannot give now: somebody else has to help them.
+
+    Nobody gets in, nor changes anything in a browser that is trusted, by a password alone who has set up more.
+    """
+    if not standing.out_of_reach or standing.is_stale or rank(standing.level) >= rank(TWO_FACTORS):
+        return False
+    has_given_password = "password" in standing.proven or "password" not in standing.held
+    return has_given_password and (not standing.is_trusted or _changes_something(standing))
 
 
 def renews(standing: Standing, method: str) -> bool:
@@ -127,6 +149,11 @@ def falls_short(standing: Standing) -> bool:
     if not _is_reached(standing, standing.least):
         return True
     return not _is_reached(standing, standing.aim) and not standing.has_declined
+
+
+def _lasting(methods: Collection[str]) -> frozenset[str]:
+    """Those of the methods that do not run out."""
+    return frozenset(methods) - {"recovery_code"}
 
 
 def _lacks(standing: Standing) -> bool:
