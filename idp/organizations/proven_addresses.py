@@ -7,13 +7,14 @@ or is told of by an address; nothing of it is kept anywhere.
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
 
 from idp.organizations import domains
-from idp.organizations.models import Domain, Membership, MembershipStatus
+from idp.organizations.models import Domain, Membership, MembershipStatus, Organization
 from idp.platform import clock, database
 from idp.platform.database import Prepared
 from idp.users.addresses import lasting
+from idp.users.leaving import STAYS
 from idp.users.models import Address, User
 
 
@@ -32,15 +33,19 @@ def _active_memberships(user_id: ColumnElement[str] | str, organization_id: Colu
     )
 
 
+_IS_MEMBER = (
+    _active_memberships(Address.user_id.expression, Domain.organization_id.expression)
+    .correlate(Address, Domain)
+    .exists()
+)
+
 _MANAGED_AWAY = (
     select(Domain.id)
     .where(
         Domain.name == Address.domain,
         Domain.verified_at.is_not(None),
         Domain.ended_at.is_(None),
-        ~_active_memberships(Address.user_id.expression, Domain.organization_id.expression)
-        .correlate(Address, Domain)
-        .exists(),
+        ~_IS_MEMBER,
     )
     .exists()
 )
@@ -57,10 +62,12 @@ def counting(user_id: str) -> list[Address]:
 
 def recovering(user_id: str) -> list[Address]:
     """The addresses by which the person may recover a password now, the primary one first: those that count, but for
-    any that was proven so lately that its person could not have been warned yet (`Address.recovers_from`).
+    any that was proven so lately that its person could not have been warned yet (`Address.recovers_from`), or had been
+    when it was let go.
     """
     now = clock.now()
-    return _found(Address.user_id == user_id, _counting(now), Address.recovers_from <= now)
+    waits = or_(Address.recovers_from > now, Address.recovers_from > Address.leaves_at - STAYS)
+    return _found(Address.user_id == user_id, _counting(now), ~func.coalesce(waits, False))
 
 
 def counts(address: Address) -> bool:
@@ -73,6 +80,32 @@ def may_be_given(address: Address) -> bool:
     never proved it (LNK-04), or whose organization it was.
     """
     return not counts(address)
+
+
+def managers(user_id: str) -> dict[str, str]:
+    """The names of the organizations that manage addresses of the person, who is an active member there, by the ids of
+    the addresses.
+    """
+    wanted = (
+        select(Address.id, Organization.name)
+        .join(Domain, and_(Domain.name == Address.domain, Domain.verified_at.is_not(None), Domain.ended_at.is_(None)))
+        .join(Organization, Organization.id == Domain.organization_id)
+        .where(Address.user_id == user_id, lasting(clock.now()), _IS_MEMBER)
+    )
+    return {row[0]: row[1] for row in database.session().execute(wanted)}
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose an address is, for whom it counts, and as they write it."""
+
+    user_id: str
+    address: str
+
+
+def holder(address_key: str) -> Holder | None:
+    """Who has the address with that normal form, if it counts for them; one statement."""
+    return _HOLDER.one(address_key=address_key, now=clock.now())
 
 
 def signs_in(address_key: str) -> str | None:
@@ -122,6 +155,11 @@ _PRIMARY: Prepared[PrimaryAddress] = Prepared(
         Address.user_id == bindparam("user_id"), Address.is_primary == 1, Address.ended_at.is_(None)
     ),
     _primary,
+)
+
+_HOLDER: Prepared[Holder] = Prepared(
+    select(Address.user_id, Address.address).where(Address.address_key == bindparam("address_key"), _counting(_NOW)),
+    Holder,
 )
 
 _SIGNS_IN: Prepared[str] = Prepared(

@@ -26,10 +26,17 @@ def let_go(address: Address, *, by: Actor) -> None:
 
 
 def keep(address: Address, *, by: Actor) -> None:
-    """Let an address that was about to leave stay."""
+    """Let an address that was about to leave stay. One that recovered no password yet when it was let go waits anew."""
     if address.leaves_at is not None:
+        if waited(address):
+            address.recovers_from = clock.now() + STAYS
         address.leaves_at = None
         _record("user.address.kept", address, by=by)
+
+
+def waited(address: Address) -> bool:
+    """Whether the address, which is leaving, recovered no password yet when it was let go."""
+    return address.leaves_at is not None and address.recovers_from > address.leaves_at - STAYS
 
 
 def clear_away(limit: int = 500) -> int:

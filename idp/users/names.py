@@ -52,6 +52,14 @@ class EmailAddress:
     key: str
     domain: str
 
+    @property
+    def mailbox(self) -> str:
+        """Where a letter goes that is to prove the address: what is proven then is its normal form and no look-alike of
+        it (RST-02), from which the address as it is written may differ in letter case alone.
+        """
+        local, _, _ = self.address.rpartition("@")
+        return self.address if local.lower() == self.key.rpartition("@")[0] else self.key
+
 
 class NotAnAddress(Invalid):
     """Text that is no e-mail address, or could pass for another one."""
