@@ -15,9 +15,9 @@ from idp.clients.clients import FIXED
 from idp.clients.models import OPERATOR, Client
 from idp.clients.registered import RegisteredClient
 from idp.feed.positions import head_of_feed
-from idp.oauth import entering
+from idp.login import entering
+from idp.login.entering import Evidence
 from idp.oauth.authorizations import LiveAuthorization
-from idp.oauth.entering import Evidence
 from idp.oauth.errors import (
     AccessDenied,
     InsufficientUserAuthentication,

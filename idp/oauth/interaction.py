@@ -11,10 +11,11 @@ from sqlalchemy import select
 from idp.clients.models import OPERATOR
 from idp.clients.registered import RegisteredClient
 from idp.login import contexts as choices
-from idp.login import identifiers
+from idp.login import entering, identifiers
 from idp.login.demands import Demand
+from idp.login.entering import Evidence, Judged, Lacking
 from idp.login.transactions import SignIn
-from idp.oauth import audiences, authorizations, claims, codes, consent, contexts, entering, id_tokens, subjects
+from idp.oauth import audiences, authorizations, claims, codes, consent, contexts, id_tokens, subjects
 from idp.oauth import scopes as all_scopes
 from idp.oauth.audiences import Audience
 from idp.oauth.authorizations import Decision
@@ -23,7 +24,6 @@ from idp.oauth.claims import Wishes
 from idp.oauth.claims_request import ClaimsRequest, Wanted
 from idp.oauth.consent import Given, Question, Shown
 from idp.oauth.contexts import Entered, WantedContext
-from idp.oauth.entering import Evidence, Judged, Lacking
 from idp.oauth.errors import (
     AccessDenied,
     InteractionRequired,

@@ -61,7 +61,11 @@ class Judged:
 
 def judge(user_id: str, held: EffectiveRoles | None, shown: Evidence) -> Judged:
     """What becomes of what a person proved in the context in which they hold these roles."""
-    takes = entry.of(user_id, held)
+    return judge_by(entry.of(user_id, held), shown)
+
+
+def judge_by(takes: Entry, shown: Evidence) -> Judged:
+    """The same where it is known what entering takes."""
     counting = [proof for proof in shown.proofs if proof.method in takes.methods]
     level, proven_at = levels.of(counting), last_given(counting)
     return Judged(level, proven_at, takes, None if takes is entry.ANYWHERE else _lacking(takes, level, shown))
