@@ -17,20 +17,36 @@ from flask import Flask
 from idp.audit.seal import Sealer
 from idp.cli import start
 from idp.cli.door import Command, create_app
-from idp.credentials import authenticator_apps, ceremonies, guesses
+from idp.credentials import authenticator_apps, ceremonies, guesses, mailed_links
 from idp.feed import acknowledgements, positions
-from idp.login import transactions
+from idp.login import asking, recovering, signing_up, transactions
+from idp.login.asking import Asked
 from idp.oauth import client_assertions, pending_requests
 from idp.oauth import upkeep as old_authorizations
-from idp.platform import database, jobs, outbox
-from idp.platform.jobs import Handler
+from idp.platform import correlation, database, jobs, outbox
+from idp.platform.jobs import Claim, Handler
 from idp.platform.mail import delivery, ways
 from idp.platform.rounds import Rounds
 from idp.platform.settings import Settings, settings
 from idp.users import leaving
 
+
+def _answering(write: Callable[[Asked], None]) -> Handler:
+    """Write to whom somebody meant who asked for a letter, on account of whoever asked."""
+
+    def answer(claim: Claim) -> None:
+        asked = Asked(**claim.payload)
+        with correlation.working_for(asked.origin), database.writing():
+            asking.look(asked, write)
+            claim.finish()
+
+    return answer
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     outbox.KIND: delivery.deliver,
+    recovering.KIND: _answering(recovering.write),
+    signing_up.KIND: _answering(signing_up.write),
     # one line a kind of job
 }
 
@@ -64,6 +80,7 @@ CHORES: Final = (
     Chore("session clean-up", 60, partial(_in_batches, old_authorizations.clean_up_sessions)),
     Chore("ceremony clean-up", 60, partial(_in_batches, ceremonies.clean_up)),
     Chore("app clean-up", 60, partial(_in_batches, authenticator_apps.clean_up)),
+    Chore("mailed link clean-up", 60, partial(_in_batches, mailed_links.clean_up)),
     Chore("guess clean-up", 60, partial(_in_batches, guesses.clean_up)),
     Chore("assertion clean-up", 60, partial(_in_batches, client_assertions.clean_up)),
     Chore("request clean-up", 60, partial(_in_batches, pending_requests.clean_up)),

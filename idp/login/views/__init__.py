@@ -11,11 +11,14 @@ from idp.login.views import (
     enrol_codes,
     enrol_passkey,
     identifier,
+    not_me,
     passkey,
     password,
+    recover,
     renew,
     select,
     setup,
+    sign_up,
     signing_out,
     start,
     verify,
@@ -28,7 +31,7 @@ def init(app: Flask) -> None:
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
     pages = (
         start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_codes, select,
-        signing_out,
+        signing_out, recover, not_me, sign_up,
     )  # fmt: skip
     for page in pages:
         page.init(app)

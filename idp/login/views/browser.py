@@ -45,8 +45,8 @@ def init(app: Flask) -> None:
 def secretly_addressed(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     """Let nobody learn the address of `view` from our pages: it holds a secret that was mailed (RST-04).
 
-    Browsers then name no origin with the forms of such a page. Those count by their token, and where a browser tells
-    from where a form comes, only from ourselves.
+    Browsers then name no origin with the forms of such a page (Fetch §3.2): those count where the browser says by
+    `Sec-Fetch-Site` that they are our own.
     """
 
     @wraps(view)
@@ -153,7 +153,7 @@ def _is_from_here() -> bool:
     """Whether the browser does not say that the form comes from elsewhere."""
     origin = request.headers.get("Origin")
     if origin == "null" and getattr(_view(), _SECRET, False):
-        return request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
     return origin is None or origin == settings().issuer
 
 

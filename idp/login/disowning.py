@@ -1,0 +1,29 @@
+"""“This wasn't me”: whoever is told of something that they did not do ends what others might have begun with it."""
+
+from idp.audit import trail
+from idp.audit.trail import Actor
+from idp.credentials import mailed_links
+from idp.credentials.mailed_links import Link, LinkVoid
+from idp.sessions import people, trusted_devices
+from idp.users.locks import lock
+
+
+def find(token: str) -> Link:
+    """What the link with that token is for. Raises `LinkVoid`."""
+    return mailed_links.find(token, "not_me")
+
+
+def disown(token: str) -> Link:
+    """Sign the link's person out everywhere: every session ends, no browser is trusted any more, and no link recovers
+    a password. Inside `database.writing()`. Raises `LinkVoid`.
+    """
+    link = mailed_links.spend(token, "not_me")
+    if link.user_id is None:
+        raise LinkVoid
+    lock(link.user_id)
+    by = Actor("user", link.user_id)
+    mailed_links.end_all("recover", link.user_id)
+    trusted_devices.end_all_of(link.user_id, by=by)
+    ended = people.end_all_of(link.user_id, because="revoked", by=by)
+    trail.record("user.disowned", by=by, subject=link.user_id, after={"sessions": ended}, email=link.address)
+    return link
