@@ -8,6 +8,7 @@ import idp.credentials.models
 import idp.feed.models
 import idp.keys.models
 import idp.login.models
+import idp.notices.models
 import idp.oauth.models
 import idp.organizations.models
 import idp.platform.jobs
@@ -15,7 +16,7 @@ import idp.platform.outbox
 import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, clients, declaration
-from idp.credentials import authenticator_apps, factors, passwords, recovery_codes
+from idp.credentials import authenticator_apps, email_codes, factors, passwords, recovery_codes
 from idp.login import views as login
 from idp.me import views as me
 from idp.oauth import authorizations
@@ -87,6 +88,7 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_deleting(trusted_devices.forget)
     lifecycle.before_deleting(factors.forget)
     lifecycle.before_deleting(authenticator_apps.forget)
+    lifecycle.before_deleting(email_codes.forget)
     lifecycle.before_deleting(recovery_codes.forget)
     login.init(app)
     oauth.init(app)

@@ -11,7 +11,7 @@ from idp.sessions.models import Browser as Row
 from idp.sessions.proofs import Proof
 from tests.actors import Browser, Page, transaction_in
 
-KINDS = {"totp": "totp", "passkey": "passkey"}
+KINDS = {"totp": "totp", "passkey": "passkey", "email_code": "email_code"}
 
 
 def set_up(user_id: str, kind: str = "totp") -> str:

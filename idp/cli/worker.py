@@ -17,10 +17,11 @@ from flask import Flask
 from idp.audit.seal import Sealer
 from idp.cli import start
 from idp.cli.door import Command, create_app
-from idp.credentials import authenticator_apps, ceremonies, guesses, mailed_links
+from idp.credentials import authenticator_apps, ceremonies, email_codes, guesses, mailed_links
 from idp.feed import acknowledgements, positions
 from idp.login import asking, recovering, signing_up, transactions
 from idp.login.asking import Asked
+from idp.notices import telling
 from idp.oauth import client_assertions, pending_requests
 from idp.oauth import upkeep as old_authorizations
 from idp.platform import correlation, database, jobs, outbox
@@ -66,6 +67,14 @@ def _in_batches(rule: Callable[[], int]) -> bool:
         return rule() > 0
 
 
+def _notices() -> bool:
+    """The next letters that the trail asks for; whether there may be more."""
+    if not telling.is_behind():
+        return False
+    with database.writing():
+        return telling.tell() == telling.BATCH
+
+
 def _keys() -> bool:
     start.make_missing_keys()
     return False
@@ -81,11 +90,13 @@ CHORES: Final = (
     Chore("ceremony clean-up", 60, partial(_in_batches, ceremonies.clean_up)),
     Chore("app clean-up", 60, partial(_in_batches, authenticator_apps.clean_up)),
     Chore("mailed link clean-up", 60, partial(_in_batches, mailed_links.clean_up)),
+    Chore("mailed code clean-up", 60, partial(_in_batches, email_codes.clean_up)),
     Chore("guess clean-up", 60, partial(_in_batches, guesses.clean_up)),
     Chore("assertion clean-up", 60, partial(_in_batches, client_assertions.clean_up)),
     Chore("request clean-up", 60, partial(_in_batches, pending_requests.clean_up)),
     Chore("browser clean-up", 60, partial(_in_batches, pending_requests.forget_browsers)),
     Chore("address clean-up", 60, partial(_in_batches, leaving.clear_away)),
+    Chore("notices", 1, _notices),
     Chore("letter clean-up", 60, partial(_in_batches, outbox.clean_up)),
     Chore("signing keys", 60, _keys),
 )

@@ -3,7 +3,9 @@
 So whoever took over a session cannot have them sent elsewhere at once.
 """
 
+from idp.audit.trail import Actor
 from idp.credentials import email_codes, held
+from idp.credentials.models import Factor
 from idp.organizations import proven_addresses
 from idp.platform.errors import Conflict
 from idp.users import languages, users
@@ -48,3 +50,8 @@ def send(user_id: str, bound_to: str) -> None:
 def verify(user_id: str, bound_to: str, code: str) -> str | None:
     """The id of the person's factor, if that is the code that they were mailed, as `email_codes.verify`."""
     return email_codes.verify(user_id, bound_to, code, of(user_id)) if may_be_used(user_id) else None
+
+
+def turn_on(user_id: str, bound_to: str, code: str, *, by: Actor) -> Factor | None:
+    """Let codes by mail be a factor of the person, if that is the code that they were mailed; the factor."""
+    return email_codes.confirm(user_id, bound_to, code, of(user_id), by=by) if may_be_used(user_id) else None

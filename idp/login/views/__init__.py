@@ -9,6 +9,7 @@ from idp.login.views import (
     browser,
     enrol,
     enrol_codes,
+    enrol_email,
     enrol_passkey,
     identifier,
     not_me,
@@ -30,8 +31,8 @@ def init(app: Flask) -> None:
     browser.init(app)
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
     pages = (
-        start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_codes, select,
-        signing_out, recover, not_me, sign_up,
+        start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_email,
+        enrol_codes, select, signing_out, recover, not_me, sign_up,
     )  # fmt: skip
     for page in pages:
         page.init(app)

@@ -2,10 +2,20 @@
 
 from flask import Flask
 
-from idp.me.views import applications, authenticator, codes, passkeys, password, profile, security, sessions
+from idp.me.views import (
+    applications,
+    authenticator,
+    codes,
+    mailed_codes,
+    passkeys,
+    password,
+    profile,
+    security,
+    sessions,
+)
 
 
 def init(app: Flask) -> None:
     """Serve the pages in `app`."""
-    for page in (profile, security, passkeys, authenticator, codes, password, sessions, applications):
+    for page in (profile, security, passkeys, authenticator, mailed_codes, codes, password, sessions, applications):
         page.init(app)

@@ -35,6 +35,7 @@ def show(session: LiveSession) -> ResponseReturnValue:
         passkeys=mine,
         known_to_keepers=passkeys.accepted(users.find(user_id)),
         app=factors.app_of(user_id),
+        mailbox=factors.mailbox_of(user_id),
         has_factor=bool(factors.of(user_id)),
         codes=codes,
         are_few=codes <= FEW,
