@@ -3,15 +3,16 @@
 Ownership is not a grant: nothing ends it but transfer by the owner (or the operator), or succession.
 """
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.feed import losses
 from idp.organizations import authority, locking
+from idp.organizations.conditions import counts, is_active, is_open, user_enabled
 from idp.organizations.effective import OWNER_ROLE, Context, Holder, effective_roles
-from idp.organizations.models import Deputy, Membership, Ownership
-from idp.platform import database
+from idp.organizations.models import Deputy, Membership, Organization, Ownership, RoleGrant, TeamMember
+from idp.platform import clock, database
 from idp.platform.errors import Conflict, Forbidden, NotFound
 from idp.users.models import User
 
@@ -67,11 +68,15 @@ def require_not_owner(member: Membership) -> None:
 
 
 def require_owns_nothing(user: User, _: Actor) -> None:
-    """A step of `lifecycle.before_disabling`: raise `OwnerStays`, naming no organization, when the person owns one."""
+    """A step of `lifecycle.before_disabling`: raise `OwnerStays`, naming no organization, when the person owns one.
+
+    One that was closed needs no owner: nobody could pass it on.
+    """
     owns = (
         select(Ownership.id)
         .join(Membership, Membership.id == Ownership.member_id)
-        .where(Membership.user_id == user.id, Ownership.ended_at.is_(None))
+        .join(Organization, Organization.id == Ownership.organization_id)
+        .where(Membership.user_id == user.id, Ownership.ended_at.is_(None), Organization.closed_at.is_(None))
     )
     if database.session().execute(owns).first():
         raise OwnerStays
@@ -150,6 +155,31 @@ def end_deputy(member: Membership, *, by: Actor) -> None:
         deputy.end()
         event = "organization.deputy.removed"
         trail.record(event, by=by, subject=organization_id, organization=organization_id, before=member.id)
+
+
+def super_admins(organization_id: str) -> list[str]:
+    """The ids of the people who are super admins on the organization now: its owner, and by grants to them or to a
+    team of theirs.
+    """
+    granted = select(RoleGrant.grantee).where(
+        RoleGrant.organization_id == organization_id,
+        RoleGrant.scope == organization_id,
+        RoleGrant.role_key == OWNER_ROLE,
+        is_open(RoleGrant),
+        counts(RoleGrant),
+    )
+    in_teams = select(TeamMember.member_id).where(TeamMember.team_id.in_(granted), is_open(TeamMember))
+    owning = select(Ownership.member_id).where(Ownership.organization_id == organization_id, is_open(Ownership))
+    holding = or_(Membership.id.in_(granted), Membership.id.in_(in_teams), Membership.id.in_(owning))
+    active = select(Membership.user_id).where(
+        Membership.organization_id == organization_id,
+        is_open(Membership),
+        is_active(Membership.id),
+        user_enabled(Membership.user_id),
+        holding,
+    )
+    values = {"at": clock.FOREVER, "clock": clock.now(), "spare": 0}
+    return list(database.session().scalars(active.order_by(Membership.user_id), values))
 
 
 def is_super_admin(member: Membership) -> bool:

@@ -7,14 +7,14 @@ from typing import Final, Literal
 
 from idp.platform import resources
 
-Kind = Literal["text", "passage", "instant", "number"]
+Kind = Literal["text", "passage", "word", "instant", "number"]
 """What a fact is: see the head of `facts.toml`."""
 
 FIELDS: Final = ("path", "code", "expires_at")
 """Fields of a letter that some templates cannot do without."""
 
-EVERYWHERE: Final[Mapping[str, Kind]] = {"device": "text", "at": "instant"}
-"""Facts that every letter may have: in which browser something was done, and when."""
+EVERYWHERE: Final[Mapping[str, Kind]] = {"device": "text", "at": "instant", "who": "word"}
+"""Facts that every letter may have: in which browser something was done, when, and by whom."""
 
 
 class BadLetter(Exception):
@@ -42,7 +42,7 @@ def require(template: str, facts: Mapping[str, str | int], fields: Mapping[str, 
     if facts.keys() != (wanted | given).keys():
         raise BadLetter(f"{template} wants the facts {sorted(wanted)}, not {sorted(facts)}")
     for name, kind in (wanted | given).items():
-        if not isinstance(facts[name], str if kind in ("text", "passage") else int):
+        if not isinstance(facts[name], str if kind in ("text", "passage", "word") else int):
             raise BadLetter(f"{template}: {name} is no {kind}")
     for name in FIELDS:
         if (known()[template].get(name) == "needed") is not bool(fields[name]):

@@ -72,6 +72,7 @@ def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> t
     if lifecycle.is_disabled(user_id):
         raise NotFound("This person cannot sign in.")
     browser = browsers.lock(browser.id)
+    is_new = not is_known(browser, user_id)
     known = _to_step_up(browser.id, user_id)
     session_id = _begin(browser.id, user_id) if known is None else known.id
     _add(session_id, proofs)
@@ -82,7 +83,10 @@ def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> t
     token = browsers.renew(browser)
     event = "session.opened" if known is None else "session.stepped.up"
     methods = sorted({proof.method for proof in proofs})
-    trail.record(event, by=Actor("user", user_id), subject=session_id, after={"person": user_id, "by": methods})
+    said: dict[str, str | bool | list[str]] = {"person": user_id, "by": methods}
+    if known is None:
+        said["new_browser"] = is_new
+    trail.record(event, by=Actor("user", user_id), subject=session_id, after=said)
     (opened,) = _found(BrowserSession.id == session_id)
     return opened, token
 

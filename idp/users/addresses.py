@@ -4,7 +4,7 @@ Whether an address that somebody holds may go to another person is asked of whoe
 they are, belong to a room above this one. How long one stays that its person gives up stands in `leaving`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 
@@ -143,9 +143,11 @@ def make_primary(user: User, address: Address, *, by: Actor) -> None:
         return
     if address.verified_at is None:
         raise Conflict("only a verified address can be the primary one")
+    before: dict[str, str] = {}
     for other in of(user.id):
+        before |= {"address": other.id} if other.is_primary else {}
         other.is_primary = int(other is address)
-    _record("user.address.primary", user, address, by=by)
+    _record("user.address.primary", user, address, before=before, by=by)
 
 
 def remove(user: User, address: Address, *, by: Actor) -> None:
@@ -236,6 +238,6 @@ def clear_away(address_id: str) -> None:
         trail.record("user.address.removed", by=SYSTEM, subject=address.user_id, after=state, email=address.address)
 
 
-def _record(event: str, user: User, address: Address, *, by: Actor) -> None:
+def _record(event: str, user: User, address: Address, *, by: Actor, before: Mapping[str, str] | None = None) -> None:
     state = {"address": address.id, "verified": address.verified_at is not None, "primary": bool(address.is_primary)}
-    trail.record(event, by=by, subject=user.id, after=state, email=address.address)
+    trail.record(event, by=by, subject=user.id, before=before, after=state, email=address.address)

@@ -101,6 +101,25 @@ def upgrade() -> None:
         batch_op.create_index("ix_mailed_links_expires_at", ["expires_at"], unique=False)
         batch_op.create_index("ix_mailed_links_user_id", ["user_id", "purpose"], unique=False)
 
+    op.create_table(
+        "notice_positions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 'mail'", name=op.f("ck_notice_positions_only_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_positions")),
+    )
+    op.execute(  # what happened before there were notices is told to nobody
+        "INSERT INTO notice_positions (id, number) SELECT 'mail', coalesce(max(number), 0) FROM audit_seals"
+    )
+    op.create_table(
+        "notices_told",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("template", sa.Text(), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_notices_told_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", "template", name=op.f("pk_notices_told")),
+    )
+
     with op.batch_alter_table("factors", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("ck_factors_kind"), type_="check")
         batch_op.create_check_constraint(op.f("ck_factors_kind"), "kind IN ('passkey', 'totp', 'email_code')")
@@ -135,6 +154,8 @@ def downgrade() -> None:
         batch_op.drop_constraint(op.f("ck_factors_kind"), type_="check")
         batch_op.create_check_constraint(op.f("ck_factors_kind"), "kind IN ('passkey', 'totp')")
 
+    op.drop_table("notices_told")
+    op.drop_table("notice_positions")
     op.drop_table("mailed_links")
     op.drop_table("letters")
     op.drop_table("factor_resets")

@@ -15,8 +15,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
+import idna
 from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from idp.platform import clock, i18n, letters, pages, resources
 from idp.platform.i18n import Wish
@@ -39,17 +40,24 @@ def message_of(letter: Letter, *, id: str, posted_at: int, settings: Settings) -
     with i18n.speaking(Wish(cookie=letter.language, pseudo=True)):
         text, html = _shaped(letter, settings, is_html=False), _shaped(letter, settings, is_html=True)
         subject = _line(text.subject)
-    message = EmailMessage(policy.SMTP if letter.to.isascii() and settings.sender.isascii() else policy.SMTPUTF8)
+    to = _address(letter.to)
+    message = EmailMessage(policy.SMTP if to.addr_spec.isascii() else policy.SMTPUTF8)
     message["From"] = settings.sender
-    message["To"] = Address(addr_spec=letter.to)
+    message["To"] = to
     message["Subject"] = subject
     message["Date"] = datetime.fromtimestamp(posted_at // clock.SECOND, UTC)
     message["Message-ID"] = f"<{id}@{urlsplit(settings.issuer).hostname}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday is answered to us
-    message["Content-Language"] = letter.language
     message.set_content(text.body, cte="quoted-printable")
     message.add_alternative(html.body, subtype="html", cte="quoted-printable")
+    message["Content-Language"] = letter.language
     return message
+
+
+def _address(written: str) -> Address:
+    """The address on the wire: hosts are asked for by their names in ASCII, only before the @ is anything else."""
+    local, _, domain = written.rpartition("@")
+    return Address(username=local, domain=domain if domain.isascii() else idna.encode(domain, uts46=True).decode())
 
 
 class Shaped:
@@ -99,7 +107,7 @@ def _facts(letter: Letter, *, is_html: bool) -> dict[str, str]:
 def _said(kind: Kind, value: str | int, letter: Letter, is_html: bool) -> str:
     if kind == "instant":
         return i18n.instant(int(value), letter.zone)
-    if kind == "number":
+    if kind in ("number", "word"):
         return str(value)
     longest = foreign_text.LONGEST_PASSAGE if kind == "passage" else foreign_text.LONGEST_TEXT
     said = foreign_text.defused(str(value), longest)
@@ -143,8 +151,3 @@ def _paragraphs(words: str) -> list[str]:
     kind = Markup if isinstance(words, Markup) else str
     found = (" ".join(part.split()) for part in _BLANK_LINES.split(str(words)))
     return [kind(part) for part in found if part]
-
-
-def escaped(text: str) -> str:
-    """`text` as it stands in HTML."""
-    return str(escape(text))
