@@ -190,7 +190,14 @@ NOTICES: Final = (
         with_link=False,
         not_with=_WITH_ORGANIZATION,
     ),
-    Notice("organization.owner.changed", "owner_changed", readers.super_admins, facts=_owner, with_link=False),
+    Notice(
+        "organization.owner.changed",
+        "owner_changed",
+        readers.super_admins,
+        facts=_owner,
+        with_link=False,
+        not_with=_WITH_ORGANIZATION,
+    ),
     Notice("organization.owner.succeeded", "owner_changed", readers.super_admins, facts=_owner, with_link=False),
     Notice("operator.added", "operator_added", readers.all_operators, facts=_operator, with_link=False),
 )
