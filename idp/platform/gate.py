@@ -13,6 +13,7 @@ import structlog
 from flask import Flask
 
 from idp.platform import (
+    appearance,
     clock,
     cookies,
     correlation,
@@ -25,6 +26,7 @@ from idp.platform import (
     phrasing,
     security_headers,
 )
+from idp.platform.appearance import Appearance, looking
 from idp.platform.calls import TEXT, Readable
 from idp.platform.correlation import Origin
 from idp.platform.errors import Refusal
@@ -141,7 +143,8 @@ class Gate:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request, whatever happens to it."""
         started = clock.monotonic()
-        with correlation.working_for(self._origin(environ)) as origin, i18n.speaking(self._wish(environ)):
+        wish, looks = self._wish(environ), self._looks(environ)
+        with correlation.working_for(self._origin(environ)) as origin, i18n.speaking(wish), looking(looks):
             headers = (*self._headers, ("X-Request-Id", origin.request_id))
             reply = _Reply(start_response, headers, self._settings, environ["REQUEST_METHOD"])
             try:
@@ -181,6 +184,10 @@ class Gate:
             environ.get("HTTP_ACCEPT_LANGUAGE", ""),
             pseudo=self._settings.development,
         )
+
+    def _looks(self, environ: "WSGIEnvironment") -> Appearance:
+        cookie = cookies.name_of(appearance.COOKIE, self._settings)
+        return Appearance(appearance.theme_of(cookies.read(environ.get("HTTP_COOKIE", ""), cookie)))
 
     def _rewrite(self, environ: "WSGIEnvironment") -> None:
         """From here on the request has our scheme and host and the client's address, and carries no hearsay."""

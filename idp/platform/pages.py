@@ -7,7 +7,7 @@ from flask import Flask, current_app
 from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
-from idp.platform import assets, clock, i18n
+from idp.platform import appearance, assets, clock, i18n
 from idp.platform.calls import HTML, Answer
 
 PRODUCT = "Canopy"
@@ -24,12 +24,13 @@ def init(app: Flask) -> None:
     environment.filters["quoted"] = quoted
     environment.globals.update(
         asset=assets.path_of,
-        instant=i18n.instant,
+        instant=lambda at: i18n.instant(at, appearance.current().zone),
         iso=clock.iso,
         language=i18n.locale,
         direction=i18n.direction,
         languages=lambda: i18n.wish().alternatives(),
         product=PRODUCT,
+        theme=lambda: appearance.current().theme,
     )
 
 

@@ -3,9 +3,11 @@
 from flask import Flask
 
 from idp.me.views import (
+    addresses,
     applications,
     authenticator,
     codes,
+    mailed_addresses,
     mailed_codes,
     passkeys,
     password,
@@ -17,5 +19,17 @@ from idp.me.views import (
 
 def init(app: Flask) -> None:
     """Serve the pages in `app`."""
-    for page in (profile, security, passkeys, authenticator, mailed_codes, codes, password, sessions, applications):
+    for page in (
+        profile,
+        addresses,
+        mailed_addresses,
+        security,
+        passkeys,
+        authenticator,
+        mailed_codes,
+        codes,
+        password,
+        sessions,
+        applications,
+    ):
         page.init(app)

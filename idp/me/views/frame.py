@@ -7,34 +7,53 @@ from flask import Response, redirect, request
 from flask.typing import ResponseReturnValue
 
 from idp.login.views import answers
-from idp.platform import i18n
+from idp.platform import appearance, cookies, i18n
+from idp.platform.appearance import Appearance
 from idp.platform.errors import Refusal
 from idp.platform.i18n import gettext as _
+from idp.platform.settings import settings
 from idp.sessions import csrf, devices
 from idp.sessions.people import LiveSession
-from idp.users import users
+from idp.users import users, zones
 
 SECURITY = "/me/security"
 
 
 def page(session: LiveSession, here: str, template: str, status: int = 200, **values: Any) -> Response:
     """`template` for whoever is signed in. `here`: the link of the frame that leads to it."""
-    return answers.page(
-        template,
-        None,
-        status,
-        here=here,
-        session=session,
-        name=users.display_name(users.find(session.user_id)),
-        described=devices.described,
-        **values,
-    )
+    person = users.find(session.user_id)
+    own = Appearance(person.theme, zones.of(person))
+    with appearance.looking(own):
+        answer = answers.page(
+            template,
+            None,
+            status,
+            here=here,
+            session=session,
+            name=users.display_name(person),
+            described=devices.described,
+            **values,
+        )
+    if own.theme != appearance.current().theme:
+        _remember(answer, own.theme)
+    return answer
+
+
+def _remember(answer: Response, theme: str) -> None:
+    """Pages before signing in follow what the person chose who was here last."""
+    kept = cookies.written(appearance.COOKIE, theme or "auto", settings(), max_age=appearance.COOKIE_AGE)
+    answer.headers.add("Set-Cookie", kept)
 
 
 def done(session: LiveSession, what: str, path: str = SECURITY) -> ResponseReturnValue:
     """Back to the page at `path`, which says that `what` was done: to whoever did it and nobody who is sent a link."""
+    return redirect(done_at(session, what, path), 303)
+
+
+def done_at(session: LiveSession, what: str, path: str) -> str:
+    """The address at which the page at `path` says so."""
     signed = csrf.token(session.browser_id, _purpose(session, what))
-    return redirect(f"{path}?{urlencode({'done': what, 'signed': signed})}", 303)
+    return f"{path}?{urlencode({'done': what, 'signed': signed})}"
 
 
 def just_done(session: LiveSession) -> str:
