@@ -10,7 +10,7 @@ Each of these is called inside `database.writing()`, locks the person, and leave
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from idp.audit import trail
 from idp.audit.trail import Actor
@@ -28,6 +28,11 @@ from idp.users.users import UserSettings
 
 VERIFY = "/verify-email"
 UNDO = "/undo-email"
+
+What = Literal["added", "changed", "primary", "removed"]
+"""What was done: an address was added; took the place of the one that is told; became the primary one instead of it; or
+the one that is told was removed.
+"""
 
 LIFETIME = clock.DAY
 """How long a link can be used that proves an address."""
@@ -235,7 +240,9 @@ def prove(user_id: str, text: str, *, replaces: str = "", by: Actor) -> Address:
         addresses.make_primary(user, given, by=by)
     if old is not None and old.id not in proven_addresses.managers(user_id):
         _let_go(user, old, given, by=by)
-    _warn(user, others, given.address, at=at)
+    for one in others:
+        what: What = "added" if one is not old else "changed" if one.leaves_at else "primary"
+        _warn(user, [one], what, given.address, at=at)
     return given
 
 
@@ -260,7 +267,7 @@ def make_primary(user_id: str, address_id: str, *, by: Actor) -> None:
     leaving.keep(address, by=by)
     before = [one for one in proven_addresses.counting(user_id) if one.is_primary and one is not address]
     addresses.make_primary(user, address, by=by)
-    _warn(user, before, address.address, at=at)
+    _warn(user, before, "primary", address.address, at=at)
 
 
 def remove(user_id: str, address_id: str, *, by: Actor) -> None:
@@ -279,7 +286,7 @@ def remove(user_id: str, address_id: str, *, by: Actor) -> None:
         _take_away(user, address, primary, by=by)
         return
     _let_go(user, address, primary, by=by)
-    _warn(user, [address], "", at=at)
+    _warn(user, [address], "removed", "", at=at)
 
 
 def hindrance_of(address: Address) -> Conflict | None:
@@ -350,7 +357,9 @@ def undo(token: str) -> Opened:
     ended = people.end_all_of(user_id, because="revoked", by=by)
     trail.record("user.address.undone", by=by, subject=user_id, after={"sessions": ended}, email=kept.address)
     if kept.recovers_from > at:
-        _warn(user, [one for one in proven_addresses.counting(user_id) if one is not kept], kept.address, at=at)
+        rest = [one for one in proven_addresses.counting(user_id) if one is not kept]
+        _warn(user, rest, "primary", kept.address, at=at)
+    outbox.post(Letter("undone", kept.address, languages.of(user), path="/recover", zone=zones.of(user)))
     return found
 
 
@@ -369,13 +378,13 @@ def _kept(link: Link) -> tuple[Opened, Address]:
     return Opened(kept.address, user_id, users.display_name(users.find(user_id))), kept
 
 
-def _warn(user: User, told: Iterable[Address], new: str, *, at: int) -> None:
+def _warn(user: User, told: Iterable[Address], what: What, new: str, *, at: int) -> None:
     """Tell these addresses what was done at that instant, each with a link that undoes it and what comes after."""
     ends = at + leaving.STAYS
     for one in told:
         lifetime = ends - clock.now()
         token = mailed_links.make("undo", user.id, one.address, one.address_key, lifetime=lifetime, rests_on=one.id)
-        path, facts = f"{UNDO}/{token}", {"new_address": new}
+        path, facts = f"{UNDO}/{token}", {"what": what, "new_address": new}
         letter = Letter("undo", one.address, languages.of(user), facts, path, expires_at=ends, zone=zones.of(user))
         outbox.post(letter)
 

@@ -121,6 +121,11 @@ def _owner(entry: Found) -> Facts:
     }
 
 
+def _break_glass(entry: Found) -> Facts:
+    by = entry.actor.id if entry.actor.kind == "user" else ""
+    return {"person": readers.name_of(by) if by else "", "organization": _organization(entry), **_left(entry)}
+
+
 def _operator(entry: Found) -> Facts:
     return {"person": readers.name_of(entry.subject)}
 
@@ -164,7 +169,7 @@ NOTICES: Final = (
     Notice("user.code.used", "code_used", facts=_left),
     Notice("user.passkey.went.back", "passkey_went_back"),
     Notice("user.address.added", "address_added", facts=_address, applies=_is_by_another),
-    Notice("user.address.leaving", "address_leaving", facts=_address),
+    Notice("user.address.leaving", "address_leaving", readers.the_primary_address, facts=_address),
     Notice(
         "user.address.removed",
         "address_removed",
@@ -199,6 +204,22 @@ NOTICES: Final = (
         not_with=_WITH_ORGANIZATION,
     ),
     Notice("organization.owner.succeeded", "owner_changed", readers.super_admins, facts=_owner, with_link=False),
+    Notice(
+        "organization.break.glass.made",
+        "break_glass_made",
+        readers.super_admins,
+        facts=_break_glass,
+        path="/me",
+        with_link=False,
+    ),
+    Notice(
+        "organization.break.glass.used",
+        "break_glass_used",
+        readers.super_admins,
+        facts=_break_glass,
+        path="/me",
+        with_link=False,
+    ),
     Notice("operator.added", "operator_added", readers.all_operators, facts=_operator, with_link=False),
 )
 """In the order of the vocabulary of the trail; an entry may become several letters."""

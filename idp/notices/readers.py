@@ -33,7 +33,14 @@ def person_of(entry: Found) -> str:
 
 
 def the_person(entry: Found) -> Iterator[Reader]:
-    """Whom the entry is about, at the primary address, if it was proven and counts."""
+    """Whom the entry is about, wherever they are told of such things (`proven_addresses.told`)."""
+    if user := _find(person_of(entry)):
+        for one in proven_addresses.told(user.id):
+            yield Reader(user, one.address, one.address_key)
+
+
+def the_primary_address(entry: Found) -> Iterator[Reader]:
+    """Whom the entry is about, at the primary address alone: the others have letters of their own."""
     yield from _at_primary(person_of(entry), is_theirs=True)
 
 

@@ -70,6 +70,17 @@ def recovering(user_id: str) -> list[Address]:
     return _found(Address.user_id == user_id, _counting(now), ~func.coalesce(waits, False))
 
 
+def told(user_id: str) -> list[Address]:
+    """The addresses at which the person is told what happens to their sign-in, the primary one first.
+
+    While that is a new one, also those that recover: it may be somebody else who changed it (PWD-07).
+    """
+    mine, recover = counting(user_id), {one.id for one in recovering(user_id)}
+    if not mine or mine[0].id in recover:
+        return mine[:1]
+    return [mine[0], *(one for one in mine[1:] if one.id in recover)]
+
+
 def counts(address: Address) -> bool:
     """Whether the address counts for the person who holds it."""
     return bool(_found(Address.id == address.id, _counting(clock.now())))
