@@ -16,13 +16,14 @@ from idp.cli import output
 from idp.cli.door import Command, Failure, operator
 from idp.cli.output import Json
 from idp.clients.models import Client
-from idp.credentials import ceremonies, recovery_codes
+from idp.credentials import ceremonies, email_codes, recovery_codes
 from idp.feed import positions
 from idp.keys import master_keys
 from idp.keys.master_keys import MasterKeyMissing
 from idp.keys.models import MasterKey
+from idp.login import factor_resets
 from idp.oauth import authorizations
-from idp.organizations import invitations
+from idp.organizations import break_glass, invitations
 from idp.organizations.models import Organization
 from idp.platform import archive, database, jobs, schema, vault
 from idp.platform import backup as backups
@@ -40,6 +41,9 @@ AFTERWARDS: Final[tuple[tuple[str, Callable[[Actor], int]], ...]] = (
     ("sessions ended", lambda _: people.end_everybodys("restored")),
     ("trusted browsers ended", lambda _: trusted_devices.end_everybodys()),
     ("recovery codes voided", lambda _: recovery_codes.void_all()),
+    ("mailed codes voided", lambda _: email_codes.void_all()),
+    ("break-glass codes voided", lambda _: break_glass.void_all()),
+    ("resets of second factors called off", lambda _: factor_resets.cancel_all()),
     ("passkey challenges voided", lambda _: ceremonies.void_all()),
     ("setup links voided", lambda _: first_run.close_door()),
     # one line for everything that was valid once, or held by somebody, when the backup was made

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "why": "idp.cli.why:why",
     "invitation": "idp.cli.invitation:invitation",
     "domain": "idp.cli.domain:domain",
+    "break-glass": "idp.cli.break_glass:break_glass",
     "client": "idp.cli.client:client",
     "api": "idp.cli.api:api",
     "token": "idp.cli.token:token",
@@ -36,9 +37,11 @@ COMMANDS: Final = {
     "epoch": "idp.cli.epoch:epoch",
     "audit": "idp.cli.audit:audit",
     "job": "idp.cli.job:job",
+    "mail": "idp.cli.mail:mail",
     "backup": "idp.cli.backup:backup",
     "restore": "idp.cli.backup:restore",
     "config": "idp.cli.config:config",
+    "doctor": "idp.cli.doctor:doctor",
     # one line a command
 }
 """In the order in which `idp --help` lists them; a module is imported when its command is asked for."""

@@ -10,9 +10,11 @@ from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
 from idp.credentials import factors, held, passwords, recovery_codes
 from idp.credentials.models import Factor
-from idp.login import changing_factors, new_passwords
+from idp.login import changing_factors, enrol_links, factor_resets, new_passwords
+from idp.login.factor_resets import Reset
 from idp.platform import database
 from idp.platform.errors import Conflict, Invalid
+from idp.platform.settings import settings
 from idp.sessions import people
 from idp.users import addresses, claims, lifecycle, users
 from idp.users.models import Address, User
@@ -146,20 +148,44 @@ def set_password(name: str, password_stdin: bool, password_hash_stdin: bool) -> 
 
 @user.command("reset-mfa")
 @click.argument("name", metavar="USER")
-@click.option("--reason", required=True, help="How you know that it is they who ask; stands in the audit trail.")
-def reset_mfa(name: str, reason: str) -> Json:
-    """Take every passkey, authenticator app, recovery code, trusted browser and session from somebody who lost them.
+@click.option("--reason", default="", help="How you know that it is they who ask; they read it, and the audit trail.")
+@click.option("--now", "at_once", is_flag=True, help="Without the day of warning that privileged people have.")
+@click.option("--cancel", is_flag=True, help="Call off what waits for that day to pass.")
+def reset_mfa(name: str, reason: str, at_once: bool, cancel: bool) -> Json:
+    """Take every second factor, recovery code, trusted browser and session from somebody who lost them.
 
-    The password stays; whoever has none needs one afterwards (`idp user set-password`).
+    Who may give or remove access is warned by mail, and has a day to stop it. The password stays; whoever has none
+    needs one afterwards (`idp user set-password`), or a link (`idp user enrol-link`).
     """
-    if not reason.strip():
-        raise Invalid("say why: --reason")
+    if cancel == bool(reason.strip()) or (cancel and at_once):
+        raise Invalid("say why (--reason), or --cancel")
     with database.writing():
         person = users.named(name)
-        taken = changing_factors.reset(person.id, reason.strip(), by=operator())
+        if cancel:
+            return _reset(factor_resets.cancel(person.id, by=operator()))
+        done = factor_resets.ask(person.id, reason, by=operator(), at_once=at_once)
+    if not done.outcome:
+        output.tell(
+            f"{person.username} is warned by mail; it will be done at {moment(done.due_at)}, unless they stop it"
+        )
     if not passwords.stored(person.id):
         output.tell(f"{person.username} has no password and cannot sign in: use `idp user set-password`")
-    return {"id": person.id, "factors_taken": taken}
+    return _reset(done)
+
+
+@user.command("enrol-link")
+@click.argument("name", metavar="USER")
+@click.option("--print", "is_shown", is_flag=True, help="Show the link this once instead of mailing it.")
+def enrol_link(name: str, is_shown: bool) -> Json:
+    """Mail somebody a link by which they set up a passkey, once, within 24 hours; an older one is void.
+
+    Whoever has something to prove themselves with is asked for it. The link goes to a confirmed address.
+    """
+    with database.writing():
+        person = users.named(name)
+        made = enrol_links.make(person.id, by=operator(), is_mailed=not is_shown)
+    shown: dict[str, Json] = {"link": f"{settings().issuer}{made.path}"} if is_shown else {"mailed_to": made.address}
+    return {"id": person.id, "expires_at": moment(made.expires_at), **shown}
 
 
 @user.command("disable")
@@ -218,6 +244,15 @@ def _view(person: User, owned: Sequence[Address], disabled: bool) -> dict[str, J
         "claims": users.settings_of(person).claims,
         "disabled": disabled,
         "created_at": moment(person.created_at),
+    }
+
+
+def _reset(one: Reset) -> Json:
+    return {
+        "id": one.user_id,
+        "state": one.outcome or "waiting",
+        "due_at": moment(one.due_at),
+        "factors_taken": one.taken,
     }
 
 

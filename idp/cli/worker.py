@@ -19,7 +19,7 @@ from idp.cli import start
 from idp.cli.door import Command, create_app
 from idp.credentials import authenticator_apps, ceremonies, email_codes, guesses, mailed_links
 from idp.feed import acknowledgements, positions
-from idp.login import asking, recovering, signing_up, transactions
+from idp.login import asking, factor_resets, recovering, signing_up, transactions
 from idp.login.asking import Asked
 from idp.notices import telling
 from idp.oauth import client_assertions, pending_requests
@@ -48,6 +48,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     outbox.KIND: delivery.deliver,
     recovering.KIND: _answering(recovering.write),
     signing_up.KIND: _answering(signing_up.write),
+    factor_resets.KIND: factor_resets.do,
     # one line a kind of job
 }
 

@@ -12,7 +12,7 @@ from idp.credentials.models import MailedLink
 from idp.platform import bearer, clock, database
 from idp.platform.errors import Refusal
 
-Purpose = Literal["recover", "verify", "undo", "sign_up", "enrol", "not_me"]
+Purpose = Literal["recover", "verify", "undo", "sign_up", "enrol", "not_me", "keep_factors"]
 
 PREFIX = "clink_"
 
@@ -40,6 +40,18 @@ class Link:
     rests_on: str
     created_at: int
     expires_at: int
+
+
+def id_of(token: str) -> str:
+    """What the link with that token is called where it is written down: nobody makes a token of it."""
+    return bearer.digest(token).hex()
+
+
+def is_usable(id: str, purpose: Purpose) -> bool:
+    """Whether the link with that `id_of` can be used."""
+    row = database.session().get(MailedLink, bytes.fromhex(id), populate_existing=True)
+    is_open = row is not None and row.purpose == purpose and row.used_at is None and row.ended_at is None
+    return is_open and row is not None and clock.now() < row.expires_at
 
 
 def find(token: str, purpose: Purpose) -> Link:
@@ -90,9 +102,14 @@ def make(
 
 def spend(token: str, purpose: Purpose) -> Link:
     """Use the link up: of two that try at once, one gets `LinkVoid`."""
+    return spend_by_id(id_of(token), purpose)
+
+
+def spend_by_id(id: str, purpose: Purpose) -> Link:
+    """`spend`, of the link with that `id_of`."""
     now = clock.now()
     mine = update(MailedLink).where(
-        MailedLink.digest == bearer.digest(token),
+        MailedLink.digest == bytes.fromhex(id),
         MailedLink.purpose == purpose,
         MailedLink.used_at.is_(None),
         MailedLink.ended_at.is_(None),
@@ -113,6 +130,12 @@ def end_all(purpose: Purpose, user_id: str, *, address_key: str = "") -> None:
         _end(purpose, MailedLink.user_id == user_id, MailedLink.address_key == address_key)
     else:
         _end(purpose, MailedLink.user_id == user_id)
+
+
+def hold_all_to(purpose: Purpose, address_key: str) -> None:
+    """Lock the links for this that went to the address: of several people who use one each, one goes first."""
+    held = select(MailedLink.digest).where(MailedLink.address_key == address_key, MailedLink.purpose == purpose)
+    database.session().execute(held.order_by(MailedLink.digest).with_for_update())
 
 
 def end_all_to(purpose: Purpose, address_key: str) -> None:

@@ -172,7 +172,9 @@ class MailedLink(Model):
 
     __tablename__ = "mailed_links"
     __table_args__ = (
-        CheckConstraint("purpose IN ('recover', 'verify', 'undo', 'sign_up', 'enrol', 'not_me')", name="purpose"),
+        CheckConstraint(
+            "purpose IN ('recover', 'verify', 'undo', 'sign_up', 'enrol', 'not_me', 'keep_factors')", name="purpose"
+        ),
         Index("ix_mailed_links_user_id", "user_id", "purpose"),
         Index("ix_mailed_links_address_key", "address_key", "purpose"),
         Index("ix_mailed_links_expires_at", "expires_at"),

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from idp.credentials import factors, held, passwords
+from idp.credentials import factors, held, mailed_links, passwords
+from idp.credentials.held import Held
 from idp.login import mailboxes, new_passwords, steps
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
@@ -11,7 +12,7 @@ from idp.login.trust import trusted_by
 from idp.platform import clock
 from idp.sessions import levels, people, trusted_devices
 from idp.sessions.models import Browser
-from idp.sessions.proofs import Proof, last_given
+from idp.sessions.proofs import LINK, Proof, last_given
 from idp.users import lifecycle
 
 RECENT = 5 * clock.MINUTE
@@ -66,15 +67,21 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
 def shows_who(proofs: Collection[Proof], level: str) -> bool:
     """Whether the proofs reach the level, which is the highest that the person can, by something proven recently.
 
-    A password that is given anew makes nothing recent of a passkey that was used hours ago.
+    A password that is given anew makes nothing recent of a passkey that was used hours ago. A link that is good is.
     """
-    recent = (proof for proof in proofs if proof.age() <= RECENT)
+    recent = (proof for proof in proofs if proof.age() <= RECENT or proof.method == LINK)
     return reaches(proofs, level) and any(levels.makes(proof.method, level) for proof in recent)
 
 
 def reaches(proofs: Collection[Proof], level: str) -> bool:
     """Whether the proofs reach the level, however old they are; also where no level is asked for."""
     return levels.rank(levels.reached({proof.method for proof in proofs})) >= levels.rank(level)
+
+
+def _still_leads(link: Proof, has: Held) -> bool:
+    """Whether the link is still good, and all that its person has."""
+    is_all = not has.has_password and not has.passkeys
+    return is_all and mailed_links.is_usable(link.vouched_by, "enrol")
 
 
 def _gave_password(sign_in: SignIn) -> bool:
@@ -101,12 +108,13 @@ def given(sign_in: SignIn) -> tuple[Proof, ...]:
     there = {"", *(one.id for one in factors.of(sign_in.user_id))}
     is_same = sign_in.password != "" and sign_in.password == passwords.which(sign_in.user_id)
     since = lifecycle.enabled_since(sign_in.user_id)
-    by_mail = held.by(sign_in.user_id).by_mail
+    mine = held.by(sign_in.user_id)
     return tuple(
         proof
         for proof in sign_in.proofs
         if proof.at > since
         and proof.factor_id in there
         and (is_same or proof.method != "password")
-        and not (by_mail and proof.method == _MAILED)
+        and not (mine.by_mail and proof.method == _MAILED)
+        and (proof.method != LINK or _still_leads(proof, mine))
     )

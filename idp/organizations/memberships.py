@@ -1,6 +1,6 @@
 """Memberships: people in organizations, and what they are there: invited, active or suspended."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -8,9 +8,10 @@ from sqlalchemy import select
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.feed import losses
-from idp.organizations import authority, grants, locking, names, ownership
-from idp.organizations.effective import Context
-from idp.organizations.models import Membership, MembershipStatus, Role, TeamMember
+from idp.organizations import authority, grants, locking, names, ownership, scopes
+from idp.organizations.effective import OWNER_ROLE, Context
+from idp.organizations.models import Membership, MembershipStatus, Role, RoleGrant, TeamMember
+from idp.organizations.scopes import Scope
 from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict, Forbidden, NotFound
 from idp.users import locks
@@ -116,6 +117,25 @@ def status_of(member: Membership) -> str:
     return _status(member).status
 
 
+def everywhere(user_id: str) -> Sequence[Membership]:
+    """The memberships of a person, whatever their status."""
+    live = select(Membership).where(Membership.user_id == user_id, Membership.ended_at.is_(None))
+    return database.session().scalars(live.order_by(Membership.organization_id)).all()
+
+
+def holdings(member: Membership) -> list[tuple[Role, Scope]]:
+    """The roles that the member holds by a grant, through a team or by ownership, and where; also those that do not
+    count yet.
+    """
+    now = clock.now()
+    lasting = (one for one in _granted(member) if one.expires_at is None or one.expires_at > now)
+    held = [(database.session().get_one(Role, one.role_id), grants.scope_of(one)) for one in lasting]
+    if ownership.is_owner(member):
+        everything = grants.roles_of(member.organization_id, [OWNER_ROLE])[OWNER_ROLE]
+        held.append((everything, scopes.of_organization(member.organization_id)))
+    return held
+
+
 def accept(organization_id: str, *, by: Actor) -> Membership:
     """The invited person joins. Only they themselves can; accepting twice changes nothing."""
     locking.lock_open(organization_id)
@@ -179,7 +199,7 @@ def remove(organization_id: str, member_id: str, *, by: Actor) -> None:
 
 def lock_homes(user_id: str) -> None:
     """A step of `lifecycle.locks_before_deleting`: take the turn of every organization that the person is in."""
-    locking.lock(*(one.organization_id for one in _everywhere(user_id)))
+    locking.lock(*(one.organization_id for one in everywhere(user_id)))
 
 
 def leave_everywhere(user: User, by: Actor) -> None:
@@ -187,7 +207,7 @@ def leave_everywhere(user: User, by: Actor) -> None:
 
     Raises `Conflict` when the person joined another organization since `lock_homes`.
     """
-    live = _everywhere(user.id)
+    live = everywhere(user.id)
     if not locking.holds(*(one.organization_id for one in live)):
         raise Conflict("The person has just joined an organization: try again.")
     for member in live:
@@ -243,11 +263,6 @@ def _become(member: Membership, status: str, event: str, *, by: Actor) -> bool:
     return True
 
 
-def _everywhere(user_id: str) -> Sequence[Membership]:
-    live = select(Membership).where(Membership.user_id == user_id, Membership.ended_at.is_(None))
-    return database.session().scalars(live.order_by(Membership.organization_id)).all()
-
-
 def _was_active(member: Membership) -> bool:
     statement = select(MembershipStatus.id).where(
         MembershipStatus.member_id == member.id, MembershipStatus.status == "active"
@@ -255,11 +270,15 @@ def _was_active(member: Membership) -> bool:
     return database.session().execute(statement).first() is not None
 
 
-def _require_may_revive(member: Membership, by: Actor) -> None:
+def _granted(member: Membership) -> Iterator[RoleGrant]:
     teams = database.session().scalars(
         select(TeamMember.team_id).where(TeamMember.member_id == member.id, TeamMember.ended_at.is_(None))
     )
     for grantee in (member.id, *teams):
-        for one in grants.of_grantee(member.organization_id, grantee):
-            role = database.session().get_one(Role, one.role_id)
-            authority.require_may_grant(by, role, grants.scope_of(one))
+        yield from grants.of_grantee(member.organization_id, grantee)
+
+
+def _require_may_revive(member: Membership, by: Actor) -> None:
+    for one in _granted(member):
+        role = database.session().get_one(Role, one.role_id)
+        authority.require_may_grant(by, role, grants.scope_of(one))

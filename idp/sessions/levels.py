@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from idp.sessions.proofs import Proof
+from idp.sessions.proofs import DEVICE, LINK, Proof
 
 NOTHING, ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT = "", "aal1", "aal2", "phr"
 
 LEVELS: Final = (ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT)
 """The `acr` values that can be reached, the weakest first."""
 
-FIRST: Final = frozenset({"password", "passkey", "sso"})
+FIRST: Final = frozenset({"password", "passkey", "sso", LINK})
 """Methods that a sign-in may begin with."""
 
 SECOND: Final = frozenset({"totp", "recovery_code", "email_code"})
@@ -27,7 +27,8 @@ METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "email_code": ("otp",),
     "passkey": ("user",),
     "sso": ("fed",),
-    "device": (),
+    DEVICE: (),
+    LINK: (),
 }
 """The `amr` values that each method of a proof stands for; a passkey adds where its key is held."""
 

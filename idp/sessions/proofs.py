@@ -12,6 +12,10 @@ DEVICE = "device"
 """The method of a browser that the person chose to trust."""
 
 
+LINK = "link"
+"""The method of a link by which somebody who has nothing yet sets their first passkey up. It opens no session."""
+
+
 @dataclass(frozen=True)
 class Proof:
     """`method` is `password`, `totp`, `passkey`, `recovery_code`, `email_code` or `sso`; `at` microseconds UTC.
@@ -19,9 +23,9 @@ class Proof:
     Or `device`: the browser is one that the person chose to trust, which spares them a second factor where that is
     allowed, and proves nothing else.
 
-    `vouched_by`: `OWN`, or the id of the connection that says so. `factor_id`: the passkey or authenticator app that
-    it was given with; empty where there is none. `held_in`: for a passkey `hwk` where it never leaves its device, or
-    `swk` where it is synced (RFC 8176 §2).
+    `vouched_by`: `OWN`, or the id of the connection that says so (of a `link`: its own). `factor_id`: the passkey,
+    authenticator app or mailbox that it was given with; empty where there is none. `held_in`: for a passkey `hwk` where
+    it never leaves its device, or `swk` where it is synced (RFC 8176 §2).
     """
 
     method: str

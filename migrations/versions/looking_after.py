@@ -90,7 +90,7 @@ def upgrade() -> None:
         sa.Column("used_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "purpose IN ('recover', 'verify', 'undo', 'sign_up', 'enrol', 'not_me')",
+            "purpose IN ('recover', 'verify', 'undo', 'sign_up', 'enrol', 'not_me', 'keep_factors')",
             name=op.f("ck_mailed_links_purpose"),
         ),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_mailed_links_user_id_users")),

@@ -112,8 +112,8 @@ def test_what_somebody_has_is_shown_and_reset_for_a_reason(idp: Idp) -> None:
     assert shown["methods"] == ["passkey", "password", "recovery_code", "totp"]
     assert [(one["kind"], one["name"]) for one in shown["factors"]] == [("totp", ""), ("passkey", "Work laptop")]
     assert shown["recovery_codes"] == 10
-    for words in ((), ("--reason", " ")):
-        idp("user", "reset-mfa", "olivia", *words, status=2 if not words else 1)
+    for words in ((), ("--reason", " "), ("--reason", "lost", "--cancel"), ("--now", "--cancel"), ("--cancel",)):
+        idp("user", "reset-mfa", "olivia", *words, status=1)
     assert idp("user", "get", "olivia").json == shown
     assert idp("user", "reset-mfa", "olivia", "--reason", "showed her passport").json["factors_taken"] == 2
     shown = idp("user", "get", "olivia").json

@@ -10,8 +10,11 @@ from idp.login.views import (
     enrol,
     enrol_codes,
     enrol_email,
+    enrol_link,
     enrol_passkey,
     identifier,
+    invitation,
+    keep,
     not_me,
     passkey,
     password,
@@ -32,7 +35,8 @@ def init(app: Flask) -> None:
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
     pages = (
         start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_email,
-        enrol_codes, select, signing_out, recover, not_me, sign_up,
+        enrol_link, keep, enrol_codes, select, signing_out, recover, not_me, sign_up,
+        invitation,
     )  # fmt: skip
     for page in pages:
         page.init(app)

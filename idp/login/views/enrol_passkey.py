@@ -9,15 +9,18 @@ from flask.typing import ResponseReturnValue
 from idp.audit.trail import Actor
 from idp.credentials import passkeys
 from idp.credentials.authenticators import NotAccepted
-from idp.login import attempts, transactions
+from idp.credentials.mailed_links import LinkVoid
+from idp.login import attempts, enrol_links, transactions
 from idp.login.transactions import SignIn
-from idp.login.views import answers, browser, enrol, enrol_codes, passkey
+from idp.login.views import answers, arriving, browser, enrol, enrol_codes, passkey
 from idp.login.views.passkey import NotAsked
 from idp.platform import correlation, database
 from idp.platform.access import public
 from idp.platform.i18n import gettext as _
 from idp.sessions import devices
 from idp.users import users
+
+HOME = "/login"
 
 
 def init(app: Flask) -> None:
@@ -41,8 +44,11 @@ def options() -> ResponseReturnValue:
 @public
 def set_up() -> ResponseReturnValue:
     """A passkey was set up: it proves its owner from now on, and did so just now."""
-    with database.writing():
-        settled, cookie, codes = _registered()
+    try:
+        with database.writing():
+            settled, cookie, codes = _registered()
+    except LinkVoid as over:
+        return arriving.void(over, HOME)
     if cookie:
         browser.carry(browser.known_or_new(), cookie)
     return enrol_codes.page(settled, codes) if codes else answers.onward(settled)
@@ -66,6 +72,7 @@ def _registered() -> tuple[SignIn, str, tuple[str, ...]]:
         made = passkeys.register(user_id, held.id, given, default_name(), by=Actor("user", user_id))
     except NotAccepted:
         return transactions.fail(held, passkey.WRONG), "", ()
+    enrol_links.use_up(held)
     codes = enrol_codes.first(user_id)
     settled, cookie = attempts.proven(held, passkey.proof(made.id, passkeys.held_in(made.id)), browser.locked())
     return settled, cookie, codes
