@@ -160,12 +160,26 @@ class Waiting:
     due_at: int
     attempts: int
     last_error: str
+    payload: Mapping[str, Any]
 
 
 def undone() -> list[Waiting]:
     """Every job that is not done, parked ones first, then the one that is due for longest."""
-    wanted = select(Job.id, Job.kind, _STATE, Job.due_at, Job.attempts, Job.last_error).where(Job.done_at.is_(None))
-    return [Waiting(*row) for row in database.session().execute(wanted.order_by(Job.parked_at.is_(None), Job.due_at))]
+    return _waiting()
+
+
+def find(job_id: str) -> Waiting:
+    """The job, while it is not done. Raises `NotFound`."""
+    found = _waiting(Job.id == job_id)
+    if not found:
+        raise NotFound(f"There is no job {job_id} that is not done.")
+    return found[0]
+
+
+def _waiting(*conditions: ColumnElement[bool]) -> list[Waiting]:
+    wanted = select(Job.id, Job.kind, _STATE, Job.due_at, Job.attempts, Job.last_error, Job.payload)
+    ordered = wanted.where(Job.done_at.is_(None), *conditions).order_by(Job.parked_at.is_(None), Job.due_at)
+    return [Waiting(*row[:-1], json.loads(row[-1])) for row in database.session().execute(ordered)]
 
 
 def again(job_id: str) -> None:
