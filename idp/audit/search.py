@@ -1,10 +1,11 @@
 """Searching the trail: what happened in one organization, or (for operators) anywhere, newest first, page by page."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, select, true, tuple_, union
 
 from idp.audit.chain import FACTS, Facts
 from idp.audit.content import Json
@@ -85,6 +86,34 @@ def search_everywhere(question: Question = EVERYTHING, *, after: Cursor | None =
     return _page(true(), question, after, limit)
 
 
+@dataclass(frozen=True)
+class Own:
+    """Which entries are about a person: those of which they are the subject; of what they did themselves the events
+    `done`, each of which is about themselves alone; and those about what belongs to them (`belongings`: selects of
+    ids). Only `events`, whatever else there is; all of them younger than `since`.
+    """
+
+    person: str
+    done: frozenset[str]
+    belongings: tuple[Select[str], ...]
+    events: frozenset[str]
+    since: int
+
+
+def search_own(own: Own, *, after: Cursor | None = None, limit: int = 50) -> Page:
+    """A page of what happened to a person, for themselves. Each way to it is read off an index, `limit` entries far."""
+    young = [Entry.at >= own.since, Entry.event.in_(sorted(own.events))]
+    if after:
+        young.append(tuple_(Entry.at, Entry.id) < (after.at, after.id))
+    did = and_(Entry.actor_kind == "user", Entry.actor_id == own.person, Entry.event.in_(sorted(own.done)))
+    ways = (Entry.subject == own.person, did, *(Entry.subject.in_(ids) for ids in own.belongings))
+    newest = (Entry.at.desc(), Entry.id.desc())
+    legs = [select(Entry.id).where(way, *young).order_by(*newest).limit(limit + 1).subquery() for way in ways]
+    ids = union(*(select(leg.c.id) for leg in legs))
+    asked = select(*COLUMNS).outerjoin(EntryDetail, EntryDetail.entry_id == Entry.id).where(Entry.id.in_(ids))
+    return _cut(database.session().execute(asked.order_by(*newest).limit(limit + 1)).all(), limit)
+
+
 COLUMNS = (*FACTS, EntryDetail.salt, EntryDetail.address, EntryDetail.user_agent, EntryDetail.email)
 """What `found` reads, in its order."""
 
@@ -134,6 +163,11 @@ def _page(scope: ColumnElement[bool], question: Question, after: Cursor | None, 
     asked = select(*COLUMNS).outerjoin(EntryDetail, EntryDetail.entry_id == Entry.id).where(scope, *matching(question))
     if after:
         asked = asked.where(tuple_(Entry.at, Entry.id) < (after.at, after.id))
-    rows = database.session().execute(asked.order_by(Entry.at.desc(), Entry.id.desc()).limit(limit + 1)).all()
+    return _cut(
+        database.session().execute(asked.order_by(Entry.at.desc(), Entry.id.desc()).limit(limit + 1)).all(), limit
+    )
+
+
+def _cut(rows: Sequence[Any], limit: int) -> Page:
     entries = tuple(found(tuple(row)) for row in rows[:limit])
     return Page(entries, Cursor(entries[-1].at, entries[-1].id) if len(rows) > limit else None)

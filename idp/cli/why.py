@@ -1,7 +1,6 @@
 """`idp why`: whether somebody may do something, the whole chain, and what would change it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import click
 
@@ -36,7 +35,7 @@ def why(who: str, asked: str, scope: str, at: str, kind: Kind | None) -> Worded:
             "grant": path.grant_id or None,
             "source": path.source,
             "counts": path.counts,
-            "links": [asdict(link) for link in path.links],
+            "links": [{"about": link.about, "holds": link.holds, "says": link.says} for link in path.links],
         }
         for path in answer.chain
     ]

@@ -6,7 +6,7 @@ and `admin` hold everything at every audience but the issuer's own, where that f
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -133,6 +133,16 @@ def find(api_id: str) -> Api:
 def everything() -> list[Api]:
     """All APIs, the issuer's own among them, in the order of their audiences."""
     return list(database.session().scalars(select(Api).where(Api.ended_at.is_(None)).order_by(Api.audience)))
+
+
+def words_of_scopes(audiences: Collection[str]) -> dict[tuple[str, str], str]:
+    """What people are told of the scopes of these APIs: by audience and name."""
+    wanted = (
+        select(Api.audience, ApiScope.name, ApiScope.description)
+        .join(ApiScope, ApiScope.api_id == Api.id)
+        .where(Api.audience.in_(audiences), Api.ended_at.is_(None), ApiScope.ended_at.is_(None))
+    )
+    return {(audience, name): words for audience, name, words in database.session().execute(wanted)}
 
 
 def settings_of(api: Api) -> ApiSettings:

@@ -7,7 +7,7 @@ that could lead there. Were they ever to disagree, that would be a bug, and aski
 import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, exists, func, or_, select
@@ -50,11 +50,16 @@ Kind: TypeAlias = Literal["role", "permission"]
 
 @dataclass(frozen=True)
 class Link:
-    """One condition of a path: what it is about, whether it holds, and a sentence for people."""
+    """One condition of a path: what it is about, whether it holds, and a sentence for people.
+
+    `fact` and `named` are the same for doors that speak other languages: which sentence it is, and what it names.
+    """
 
     about: str
     holds: bool
     says: str
+    fact: str = field(default="", compare=False)
+    named: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,15 @@ class Path:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer to "why": `chain` has the paths that count first; `would_change` says what would turn the answer."""
+    """The answer to "why": `chain` has the paths that count first; `would_change` says what would turn the answer.
+
+    `giving`: the keys of the roles that would do here.
+    """
 
     allowed: bool
     chain: tuple[Path, ...]
     would_change: tuple[str, ...]
+    giving: tuple[str, ...]
 
 
 class _Disagrees(RuntimeError):
@@ -118,7 +127,8 @@ def _explain(holder: Holder, asked: _Asked, scope: Scope, moment: Moment) -> Exp
         raise _Disagrees(f"the chain disagrees with the verdict: {asked.name} at {scope.id}")
     paths = [_allowing(path, asked.name, giving[path.role]) for path in paths]
     chain = tuple(sorted(paths, key=lambda path: not path.counts))
-    return Explanation(allowed, chain, _would_change(allowed, chain, standing, sorted(roles - {EVERY_MEMBER})))
+    would_do = tuple(sorted(roles - {EVERY_MEMBER}))
+    return Explanation(allowed, chain, _would_change(allowed, chain, standing, would_do), would_do)
 
 
 def _holds(holder: Holder, asked: _Asked, scope: Scope, moment: Moment) -> bool:
@@ -172,7 +182,8 @@ def _allowing(path: Path, asked: str, audiences: tuple[str, ...]) -> Path:
     if not audiences:
         return path
     who = f"The role {path.role}" if path.role else "Being a member"
-    link = Link("permission", True, f"{who} allows {asked} at {', '.join(audiences)}")
+    fact = "role allows" if path.role else "membership allows"
+    link = Link("permission", True, f"{who} allows {asked} at {', '.join(audiences)}", fact, path.role)
     return replace(path, links=(link, *path.links))
 
 
@@ -252,7 +263,8 @@ def _standing(holder: Holder, scope: Scope, moment: Moment) -> tuple[Link, ...]:
         select(*(condition.label(f"c{number}") for number, (_, _, condition) in enumerate(asked))),
         _values(holder, scope, moment),
     )
-    return tuple(Link(about, bool(holds), says) for (about, says, _), holds in zip(asked, row.one(), strict=True))
+    found = zip(asked, row.one(), strict=True)
+    return tuple(Link(about, bool(holds), says, fact=says) for (about, says, _), holds in found)
 
 
 # The ways that could lead there
@@ -268,7 +280,7 @@ def _by_ownership(
     )
     if OWNER_ROLE not in roles or not database.session().execute(owns, _values(holder, scope, moment)).first():
         return []
-    link = Link("ownership", True, f"The person owns the organization, and is {OWNER_ROLE} by that")
+    link = Link("ownership", True, f"The person owns the organization, and is {OWNER_ROLE} by that", "owns", OWNER_ROLE)
     return [Path(OWNER_ROLE, "", "ownership", all(one.holds for one in standing), (link, *standing))]
 
 
@@ -307,7 +319,7 @@ def _by_membership(
     links = standing
     if scope.account_id or scope.account_group_id:
         enters = bool(effective_roles(holder, scope.context, moment).held)
-        links = (Link("role", enters, "Some role is effective there"), *standing)
+        links = (Link("role", enters, "Some role is effective there", "enters"), *standing)
     return [Path(EVERY_MEMBER, "", "membership", all(link.holds for link in links), tuple(links))]
 
 
@@ -376,21 +388,26 @@ def _path(row: _Candidate, standing: Sequence[Link]) -> Path:
 
 def _links(row: _Candidate) -> list[Link]:
     """The conditions of one grant, in the order in which a reader follows them."""
-    links = [Link("grant", bool(row.open), f"The grant of {row.role} ({row.source}) has not been ended")]
+    granted = f"The grant of {row.role} ({row.source}) has not been ended"
+    links = [Link("grant", bool(row.open), granted, "granted", row.role)]
     if row.expires_at is not None:
-        links.append(Link("grant", bool(row.unexpired), f"The grant expires at {clock.iso(row.expires_at)}"))
+        expires = f"The grant expires at {clock.iso(row.expires_at)}"
+        links.append(Link("grant", bool(row.unexpired), expires, "expires", str(row.expires_at)))
     if row.effective_from > row.started_at:
-        links.append(Link("grant", bool(row.begun), f"The grant counts from {clock.iso(row.effective_from)}"))
+        begins = f"The grant counts from {clock.iso(row.effective_from)}"
+        links.append(Link("grant", bool(row.begun), begins, "begins", str(row.effective_from)))
     if row.team is not None:
-        links.append(Link("team", bool(row.in_team), f"The person is in the team {row.team}"))
+        links.append(Link("team", bool(row.in_team), f"The person is in the team {row.team}", "team", row.team))
     elif not row.same_membership:
-        links.append(Link("membership", False, "The grant belongs to a former membership"))
+        links.append(Link("membership", False, "The grant belongs to a former membership", "former membership"))
     if row.account_group is not None:
-        links.append(Link("group", bool(row.in_group), f"The account is in the group {row.account_group}"))
+        in_group = f"The account is in the group {row.account_group}"
+        links.append(Link("group", bool(row.in_group), in_group, "group", row.account_group))
     elif not row.same_stay:
-        links.append(Link("account", False, "The grant belongs to a former stay of the account in the organization"))
+        former = "The grant belongs to a former stay of the account in the organization"
+        links.append(Link("account", False, former, "former stay"))
     if row.scope.startswith("org_"):
-        links.append(Link("scope", True, "Held on the organization, it reaches every account"))
+        links.append(Link("scope", True, "Held on the organization, it reaches every account", "reaches"))
     return links
 
 

@@ -185,6 +185,16 @@ def visible_in(organization_id: str) -> list[Role]:
     return sorted(database.session().scalars(statement), key=lambda role: (role.owner != BUILT_IN, role.key))
 
 
+def names_in(organization_ids: Collection[str]) -> dict[tuple[str, str], str]:
+    """What roles are called in each of these organizations: by its id and the key."""
+    wanted = select(Role.owner, Role.key, Role.name).where(
+        Role.owner.in_([BUILT_IN, *organization_ids]), Role.ended_at.is_(None)
+    )
+    rows = database.session().execute(wanted).all()
+    built_in = {(id, key): name for owner, key, name in rows if owner == BUILT_IN for id in organization_ids}
+    return built_in | {(owner, key): name for owner, key, name in rows if owner != BUILT_IN}
+
+
 def settings_of(role: Role) -> RoleSettings:
     """A custom role as a value."""
     return RoleSettings(

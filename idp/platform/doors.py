@@ -58,7 +58,7 @@ def init(app: Flask) -> None:
     app.json = _StrictJson(app)
     app.before_request(_name_route)
     app.register_error_handler(HTTPException, _tell_http)
-    app.register_error_handler(Refusal, _tell)
+    app.register_error_handler(Refusal, tell)
     app.register_error_handler(Exception, _tell_unexpected)
     app.add_url_rule("/static/<version>/<path:name>", "static", _static)
     app.add_url_rule("/error/<code>", "error", _explain)
@@ -70,18 +70,19 @@ def _name_route() -> None:
         request.environ["canopy.route"] = request.url_rule.rule
 
 
-def _tell(refusal: Refusal) -> Response:
+def tell(refusal: Refusal) -> Response:
+    """The refusal as whoever asks reads it."""
     retryable = request.method == "GET"
     return lane.response(phrasing.answer(refusal, request.path, request.headers.get("Accept", ""), retryable=retryable))
 
 
 def _tell_http(error: HTTPException) -> ResponseReturnValue:
     """Redirects pass; everything else is phrased as a refusal of ours."""
-    return error.get_response() if (error.code or 500) < 400 else _tell(phrasing.of(error))
+    return error.get_response() if (error.code or 500) < 400 else tell(phrasing.of(error))
 
 
 def _tell_unexpected(error: Exception) -> Response:
-    return _tell(lane.unexpected(error))
+    return tell(lane.unexpected(error))
 
 
 @public

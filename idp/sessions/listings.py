@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Select, select, union_all
 
 from idp.platform import clock, database
 from idp.platform.settings import settings
-from idp.sessions.models import Browser, BrowserSession, SessionProof
+from idp.sessions.models import Browser, BrowserSession, SessionProof, TrustedDevice
 from idp.users.models import User, UserDisablement
 
 
@@ -53,6 +53,12 @@ def sessions(user_id: str = "", *, after: str = "", limit: int = 100) -> list[Se
     rows = database.session().execute(wanted.order_by(BrowserSession.id).limit(limit)).all()
     methods = _methods([row.id for row in rows])
     return [SessionLine(*row, tuple(sorted(methods.get(row.id, ())))) for row in rows]
+
+
+def everything_of(user_id: str) -> Select[str]:
+    """The ids of the sessions and trusted devices that the person has or had, as far as they are remembered."""
+    devices = select(TrustedDevice.id).where(TrustedDevice.user_id == user_id)
+    return select(union_all(select(BrowserSession.id).where(BrowserSession.user_id == user_id), devices).subquery())
 
 
 def _methods(ids: list[str]) -> dict[str, set[str]]:

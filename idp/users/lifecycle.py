@@ -54,6 +54,12 @@ def is_disabled(user_id: str) -> bool:
     return _disablement(user_id) is not None
 
 
+def is_deleted(user_id: str) -> bool:
+    """Whether there was a person with that id who was deleted."""
+    user = database.session().get(User, user_id, populate_existing=True)
+    return user is not None and user.deleted_at is not None
+
+
 def enabled_since(user_id: str) -> int:
     """When the person was last enabled again; 0 for somebody who was never disabled."""
     ended = select(func.max(UserDisablement.ended_at)).where(UserDisablement.user_id == user_id)

@@ -1,6 +1,6 @@
 """People: made, found, described, renamed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, or_, select
@@ -118,6 +118,12 @@ def display_name(user: User) -> str:
     said = claims.load(user.claims)
     parts = [said.get("name")] if said.get("name") else [said.get("given_name"), said.get("family_name")]
     return " ".join(str(part) for part in parts if part) or user.username
+
+
+def called(user_ids: Collection[str]) -> dict[str, str]:
+    """What people call these people, by their ids, as `display_name`; of those who are gone nothing is known."""
+    wanted = select(User).where(User.id.in_(user_ids), User.deleted_at.is_(None))
+    return {user.id: display_name(user) for user in database.session().scalars(wanted)}
 
 
 def by_username(text: str) -> User | None:

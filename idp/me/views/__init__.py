@@ -3,12 +3,17 @@
 from flask import Flask
 
 from idp.me.views import (
+    access,
+    activity,
     addresses,
     applications,
     authenticator,
     codes,
+    deletion,
+    export,
     mailed_addresses,
     mailed_codes,
+    organizations,
     passkeys,
     password,
     profile,
@@ -31,5 +36,10 @@ def init(app: Flask) -> None:
         password,
         sessions,
         applications,
+        access,
+        organizations,
+        activity,
+        export,
+        deletion,
     ):
         page.init(app)

@@ -1,12 +1,16 @@
 """`/me/apps`: the applications that may act for you, each to be taken back."""
 
-from flask import Flask, redirect, request
+from collections.abc import Mapping
+
+from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
+from idp.clients import apis
 from idp.login.views import requires
 from idp.me.views import frame
 from idp.oauth import connected, consent, scopes
+from idp.oauth.connected import Connected
 from idp.platform import database
 from idp.sessions.people import LiveSession
 
@@ -23,12 +27,25 @@ def init(app: Flask) -> None:
 def show(session: LiveSession) -> ResponseReturnValue:
     """The page."""
     found = connected.of(session.user_id)
-    return frame.page(session, "apps", "me/applications.html", applications=found, words=_words)
+    declared = apis.words_of_scopes({uri for one in found for uri in one.resources})
+    return frame.page(
+        session,
+        "apps",
+        "me/applications.html",
+        just_done=frame.just_done(session),
+        offers_ending=False,
+        applications=found,
+        words=lambda one: _words(one, declared),
+    )
 
 
-def _words(scope: tuple[str, ...]) -> list[str]:
-    """What the scopes let an application do; those of APIs by their names."""
-    return [*(one.words for one in scopes.shown(scope, ())), *(one for one in scope if one not in scopes.SCOPES)]
+def _words(one: Connected, declared: Mapping[tuple[str, str], str]) -> list[str]:
+    """What the scopes let an application do: ours in our words, those of APIs in theirs, or else by their names."""
+    others = [scope for scope in one.scope if scope not in scopes.SCOPES]
+    said = [
+        next((declared[uri, scope] for uri in one.resources if declared.get((uri, scope))), scope) for scope in others
+    ]
+    return [*(shown.words for shown in scopes.shown(one.scope, ())), *said]
 
 
 @requires.signed_in
@@ -36,4 +53,4 @@ def withdraw(session: LiveSession) -> ResponseReturnValue:
     """Take back what one application may do; what it was is no secret, so an unknown one changes nothing."""
     with database.writing():
         consent.withdraw(session.user_id, request.form.get("client", ""), by=Actor("user", session.user_id))
-    return redirect(PATH, 303)
+    return frame.done(session, "application.withdrawn", PATH)
