@@ -3,7 +3,7 @@
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.credentials import mailed_links
-from idp.credentials.mailed_links import Link, LinkVoid
+from idp.credentials.mailed_links import Link
 from idp.sessions import people, trusted_devices
 from idp.users.locks import lock
 
@@ -17,13 +17,12 @@ def disown(token: str) -> Link:
     """Sign the link's person out everywhere: every session ends, no browser is trusted any more, and no link recovers
     a password. Inside `database.writing()`. Raises `LinkVoid`.
     """
+    user_id = find(token).user_id or ""
+    lock(user_id)
     link = mailed_links.spend(token, "not_me")
-    if link.user_id is None:
-        raise LinkVoid
-    lock(link.user_id)
-    by = Actor("user", link.user_id)
-    mailed_links.end_all("recover", link.user_id)
-    trusted_devices.end_all_of(link.user_id, by=by)
-    ended = people.end_all_of(link.user_id, because="revoked", by=by)
-    trail.record("user.disowned", by=by, subject=link.user_id, after={"sessions": ended}, email=link.address)
+    by = Actor("user", user_id)
+    mailed_links.end_all("recover", user_id)
+    trusted_devices.end_all_of(user_id, by=by)
+    ended = people.end_all_of(user_id, because="revoked", by=by)
+    trail.record("user.disowned", by=by, subject=user_id, after={"sessions": ended}, email=link.address)
     return link

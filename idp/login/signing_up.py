@@ -106,18 +106,25 @@ def write(asked: Asked) -> None:
 def make(token: str, newcomer: Newcomer) -> str:
     """Make the person whose address the link proves; their id.
 
-    Raises `LinkVoid`, and `AddressTaken` when the address was proven by another person in the same moment.
+    Of two that do so at once by links to one address, one gets `LinkVoid`. Raises `AddressTaken` when another person
+    proves the address in the same moment.
     """
+    mailed_links.hold_all_to("sign_up", mailed_links.find(token, "sign_up").address_key)
     link = mailed_links.spend(token, "sign_up")
     _standing(link)
+    return make_holder(link.address, newcomer)
+
+
+def make_holder(address: str, newcomer: Newcomer) -> str:
+    """Make a person who has just shown that they read that address; their id. Raises `AddressTaken`."""
     user_id = identifiers.user()
     by = Actor("user", user_id)
     person = users.create(UserSettings(claims=newcomer.claims), id=user_id, by=by)
-    addresses.give(link.address, person, released=proven_addresses.may_be_given, by=by)
+    given = addresses.give(address, person, released=proven_addresses.may_be_given, by=by)
     with contextlib.suppress(UsernameTaken):  # then the id stays the username: the address signs in all the same
-        users.reconfigure(person, UserSettings(link.address, newcomer.claims), by=by)
+        users.reconfigure(person, UserSettings(address, newcomer.claims), by=by)
     passwords.store(user_id, newcomer.hashed, by=by)
-    mailed_links.end_all_to("sign_up", link.address_key)
+    mailed_links.end_all_to("sign_up", given.address_key)
     return user_id
 
 

@@ -1,0 +1,89 @@
+"""`/not-me/<token>`: whoever is told of something that they did not do ends what others may have begun with it."""
+
+import threading
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from idp.credentials import not_me
+from idp.credentials.models import MailedLink
+from idp.platform import clock, database
+from idp.sessions import trusted_devices
+from tests import proving
+from tests.actors import Browser, Page
+from tests.login.test_recover import MAILBOX, is_void, mailed
+from tests.login.test_sign_in import sessions_in
+from tests.traces import events
+
+
+@pytest.fixture
+def link(olivia: str) -> str:
+    """What stands in a letter to Olivia."""
+    with database.writing():
+        return not_me.path(olivia, MAILBOX, MAILBOX)
+
+
+@pytest.mark.rule("RST-04")
+def test_who_did_not_do_it_signs_everybody_out_at_the_press_of_a_button(
+    browser: Browser, other: Browser, olivia: str, bob: str, link: str
+) -> None:
+    """`other` is the thief's browser, in which Bob happens to be signed in, too."""
+    recovery = mailed(browser)
+    other.sign_in("bob")
+    other.sign_in("olivia")
+    trusted_id = proving.trust(other, olivia)
+    for _ in range(2):
+        page = browser.get(link)
+        assert (page.status, page.name, page.heading) == (200, "recover", "This wasn't you?")
+        assert page.response.headers["Referrer-Policy"] == "no-referrer"
+        assert browser.client.head(link).status_code == 200
+    assert [one.user_id for one in sessions_in(other)] == [olivia, bob]
+    done = browser.send(page, "not-me-submit")
+    assert (done.path, done.heading) == ("/not-me/done", "You are signed out everywhere")
+    assert [one["href"] for one in done.links if one["href"] == "/recover"]
+    assert [one.user_id for one in sessions_in(other)] == [bob]
+    assert trusted_devices.given_for(trusted_id) is None
+    assert is_void(browser.get(recovery))
+    assert is_void(browser.get(link))
+    assert is_void(browser.send(page, "not-me-submit"))
+    assert events(olivia)[-1] == "user.disowned"
+
+
+def test_the_link_lives_for_seven_days(browser: Browser, olivia: str) -> None:
+    with time_machine.travel(clock.now() / clock.SECOND, tick=False) as time:
+        with database.writing():
+            path = not_me.path(olivia, MAILBOX, MAILBOX)
+        time.shift(7 * 86_400 - 1)
+        page = browser.get(path)
+        assert page.status == 200
+        time.shift(1)
+        assert is_void(browser.get(path))
+        assert is_void(browser.send(page, "not-me-submit"))
+
+
+def test_another_link_does_not_do_for_it(browser: Browser, olivia: str) -> None:
+    assert is_void(browser.get(mailed(browser).replace("/recover/", "/not-me/")))
+
+
+def test_pressed_twice_at_once_it_is_done_once(
+    app: Flask, browser: Browser, other: Browser, olivia: str, link: str
+) -> None:
+    pages = [(one, one.get(link)) for one in (browser, other)]
+    start, statuses = threading.Barrier(2), []
+
+    def press(whose: Browser, page: Page) -> None:
+        with app.app_context():
+            start.wait()
+            statuses.append(whose.post(page, "not-me-submit").status_code)
+            database.session().rollback()
+
+    threads = [threading.Thread(target=press, args=one) for one in pages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [303, 410]
+    database.session().rollback()
+    assert database.session().scalars(select(MailedLink)).one().used_at is not None
