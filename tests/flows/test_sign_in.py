@@ -232,7 +232,8 @@ def test_somebody_chooses_where_to_work(visitor: Visitor, look: Look, username: 
         page.get_by_role("radio", name=chosen).check()
         press(page, "#context-submit")
         is_at(page, "me")
-        expect(page.locator("[aria-current=true]").first).to_contain_text("Chosen")
+        expect(page.get_by_role("status")).to_contain_text("You chose")
+        expect(page.get_by_role("status")).to_contain_text(chosen.removeprefix("All of "))
 
 
 @SCRIPTS
@@ -251,7 +252,6 @@ def test_one_of_three_hundred_accounts_is_found_by_its_name_and_by_leafing(visit
         press(page, "#context-submit")
         assert page.url.endswith("/me?context=acct_hundreds_s077")
         expect(page.get_by_role("status")).to_have_text("You chose Shop 077 of Hundreds & Sons.")
-        expect(page.locator(".panel .rows li")).to_have_count(8)
 
 
 @SCRIPTS

@@ -1,4 +1,4 @@
-"""`/me`: who you are and how pages look to you; your addresses, and where you may work."""
+"""`/me`: who you are and how pages look to you, and the ways to everything else that is yours."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
 from idp.login import contexts
-from idp.login.contexts import Question
 from idp.login.demands import Demand
 from idp.login.views import answers, requires
 from idp.me.views import addresses, frame
@@ -22,9 +21,6 @@ from idp.users.profiles import Profile
 
 PATH = "/me"
 
-_MOST_ACCOUNTS = 8
-"""Of each organization; the chooser has them all."""
-
 
 def init(app: Flask) -> None:
     """Serve this page in `app`."""
@@ -34,7 +30,7 @@ def init(app: Flask) -> None:
 
 @requires.signed_in
 def show(session: LiveSession) -> ResponseReturnValue:
-    """The page; `context` in the address marks the organization or account that was just chosen."""
+    """The page; `context` in the address is the organization or account that was just chosen to work in."""
     return _page(session, profiles.of(users.find(session.user_id)))
 
 
@@ -60,7 +56,6 @@ def save(session: LiveSession) -> ResponseReturnValue:
 
 def _page(session: LiveSession, profile: Profile, refusal: Invalid | None = None) -> Response:
     person = users.find(session.user_id)
-    demand = Demand(context="any")
     return frame.page(
         session,
         "profile",
@@ -77,9 +72,7 @@ def _page(session: LiveSession, profile: Profile, refusal: Invalid | None = None
         field=refusal.field if refusal else "",
         problem=answers.in_words(refusal) if refusal else "",
         addresses=addresses.shown(person.id),
-        offers=contexts.offers(person.id, demand, Question(), most=_MOST_ACCOUNTS),
-        chosen=request.args.get("context", ""),
-        working_in=_chosen(person.id, demand),
+        working_in=_chosen(person.id),
     )
 
 
@@ -99,9 +92,9 @@ def _zones(chosen: str) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
     ]
 
 
-def _chosen(user_id: str, demand: Demand) -> tuple[str, str] | None:
+def _chosen(user_id: str) -> tuple[str, str] | None:
     """The names of the account and organization that the address says were chosen, where they are the person's."""
     try:
-        return contexts.called(contexts.chosen(user_id, demand, request.args.get("context", "")))
+        return contexts.called(contexts.chosen(user_id, Demand(context="any"), request.args.get("context", "")))
     except NotFound:
         return None
