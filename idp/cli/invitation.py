@@ -7,7 +7,7 @@ import click
 from idp.cli import naming
 from idp.cli.door import Noun, operator
 from idp.cli.output import Json, moment
-from idp.organizations import invitations, listings, scopes
+from idp.organizations import invitation_words, invitations, listings, scopes
 from idp.organizations.invitations import Offered
 from idp.organizations.models import Invitation
 from idp.platform import database
@@ -17,28 +17,43 @@ from idp.platform.settings import settings
 invitation = Noun("invitation", help="Invitations: single-use links for one address. ORG is an id or slug.")
 
 
+_MESSAGE = click.option("--message", default="", help="What the letter says besides; no links, at most 500 characters.")
+_PRINT_LINK = click.option(
+    "--print-link",
+    is_flag=True,
+    help="Print the link, too. Whoever gets it from you counts as the owner of the address.",
+)
+
+
 @invitation.command("create")
 @click.argument("organization", metavar="ORG")
 @click.argument("addresses", nargs=-1, required=True, metavar="EMAIL…")
 @click.option("--role", "roles", multiple=True, metavar="ROLE[@SCOPE]", help="A role; at the organization unless told.")
-def create(organization: str, addresses: Sequence[str], roles: Sequence[str]) -> Json:
-    """Invite people; the links are printed this once. An open invitation to the same address is replaced."""
+@_MESSAGE
+@_PRINT_LINK
+def create(organization: str, addresses: Sequence[str], roles: Sequence[str], message: str, print_link: bool) -> Json:
+    """Invite people by a letter with a link. An open invitation to the same address is replaced."""
     by = operator()
     answer: list[Json] = []
     with database.writing():
         organization_id = naming.organization(organization)
         offered = [_offered(organization_id, text) for text in roles]
-        for address in addresses:
-            answer.append(_made(*invitations.invite(organization_id, address, offered, by=by)))
+        for address in dict.fromkeys(addresses):
+            made = invitations.invite(organization_id, address, offered, by=by, message=message)
+            answer.append(_made(*made, print_link=print_link))
     return answer
 
 
 @invitation.command("resend")
 @click.argument("invitation_id", metavar="INVITATION")
-def resend(invitation_id: str) -> Json:
-    """Invite the same address anew, for ten more days: the old link is dead, the new one is printed this once."""
+@_MESSAGE
+@_PRINT_LINK
+def resend(invitation_id: str, message: str, print_link: bool) -> Json:
+    """Invite the same address anew, by another letter, for ten more days: the old link is dead."""
     with database.writing():
-        return _made(*invitations.resend(listings.home_of(invitation_id), invitation_id, by=operator()))
+        home = listings.home_of(invitation_id)
+        made = invitations.resend(home, invitation_id, by=operator(), message=message)
+        return _made(*made, print_link=print_link)
 
 
 @invitation.command("get")
@@ -80,8 +95,9 @@ def _shown(one: Invitation) -> dict[str, Json]:
     }
 
 
-def _made(one: Invitation, token: str) -> dict[str, Json]:
-    return {**_shown(one), "link": f"{settings().issuer}/invitations/{token}"}
+def _made(one: Invitation, token: str, *, print_link: bool) -> dict[str, Json]:
+    link = {"link": f"{settings().issuer}{invitation_words.PATH}/{token}"} if print_link else {}
+    return {**_shown(one), **link}
 
 
 def _offered(organization_id: str, text: str) -> Offered:

@@ -1,4 +1,7 @@
-"""Invitations: a link for one address, with roles; single use, 10 days, revocable, checked again when accepted."""
+"""Invitations: a link for one address, with roles; single use, 10 days, revocable, checked again when accepted.
+
+The link is mailed to the invited address and shown to nobody else, for whoever opens it has proven that address.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +11,17 @@ from sqlalchemy import ColumnElement, CursorResult, select, update
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.organizations import authority, grants, locking, memberships, proven_addresses, scopes
+from idp.organizations import (
+    authority,
+    grants,
+    invitation_limits,
+    invitation_words,
+    locking,
+    memberships,
+    organizations,
+    proven_addresses,
+    scopes,
+)
 from idp.organizations.effective import Context
 from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.memberships import NewMember
@@ -39,22 +52,30 @@ class Offered:
     scope: Scope
 
 
-def invite(organization_id: str, address: str, offered: Sequence[Offered], *, by: Actor) -> tuple[Invitation, str]:
-    """Invite whoever proves `address`; the invitation and the token for its link, which is shown this once.
+def invite(
+    organization_id: str, address: str, offered: Sequence[Offered], *, by: Actor, message: str = ""
+) -> tuple[Invitation, str]:
+    """Invite whoever proves `address`, by a letter to it; the invitation, and the token of its link.
 
-    Takes `members.write` on the organization, or on every account that the roles are for; and being able to give
-    each role. An open invitation to the same address that `by` could revoke is replaced: its link dies.
+    Whoever has that token has proven the address: it is for the letter, and for the operator who asks for it. `message`
+    is what the inviter writes (`invitation_words.message`). Takes `members.write` on the organization, or on every
+    account that the roles are for; and being able to give each role. An open invitation to the same address that `by`
+    could revoke is replaced: its link dies. The answer is the same whoever holds the address (INV-03).
+
+    Raises `invitation_limits.TooManyInvitations`; the operator's are not limited.
     """
     locking.lock_open(organization_id)
     _require_may_invite(organization_id, offered, by)
     _require_assignable(organization_id, offered)
-    parsed = names.parse_address(address)
+    parsed, words = names.parse_address(address), invitation_words.message(message)
+    if not authority.is_unlimited(by):
+        invitation_limits.require_room(organization_id, parsed.key, by=by)
     open_ones = _open(organization_id, Invitation.address_key == parsed.key)
     replaced = [before for before in open_ones if _could_revoke(before, by)]
     token = bearer.mint(PREFIX)
     invitation = Invitation(
         organization_id=organization_id,
-        address=parsed.address,
+        address=parsed.mailbox,
         address_key=parsed.key,
         token_digest=bearer.digest(token),
         invited_by_kind=by.kind,
@@ -71,36 +92,67 @@ def invite(organization_id: str, address: str, offered: Sequence[Offered], *, by
         subject=invitation.id,
         organization=organization_id,
         after=said,
-        email=parsed.address,
+        email=parsed.mailbox,
     )
     for before in replaced:
         _replace(before, invitation, by)
+    invitation_words.post(invitation, token, words)
     return invitation, token
 
 
-def resend(organization_id: str, invitation_id: str, *, by: Actor) -> tuple[Invitation, str]:
+def resend(organization_id: str, invitation_id: str, *, by: Actor, message: str = "") -> tuple[Invitation, str]:
     """Invite the same address to the same roles anew, by `by`; see `invite`. The old link dies, also one that expired.
 
-    Raises `Conflict` for an invitation that was accepted, revoked or replaced.
+    What was written before is not kept. Raises `Conflict` for an invitation that was accepted, revoked or replaced.
     """
     locking.lock_open(organization_id)
     before = find(organization_id, invitation_id)
     if before.outcome is not None:
         raise Conflict("This invitation is settled: invite anew.")
-    invitation, token = invite(organization_id, before.address, [Offered(*one) for one in _wanted(before)], by=by)
+    offered = [Offered(*one) for one in _wanted(before)]
+    invitation, token = invite(organization_id, before.address, offered, by=by, message=message)
     if before.outcome is None:
         _replace(before, invitation, by)
     return invitation, token
 
 
+def presented(token: str) -> Invitation:
+    """The invitation whose link this is, while it could be accepted by the right person. Raises `InvitationVoid`.
+
+    Changes nothing, so that whatever opens links in mails on the way may look (RST-04).
+    """
+    return standing(_presented(token).id)
+
+
+def standing(invitation_id: str) -> Invitation:
+    """The invitation with that id, while it could be accepted by the right person. Raises `InvitationVoid`."""
+    found = database.session().get(Invitation, invitation_id, populate_existing=True)
+    if found is None or found.outcome is not None or found.expires_at <= clock.now():
+        raise InvitationVoid
+    _require_stands(found)
+    return found
+
+
+def roles_brought(invitation: Invitation) -> list[tuple[str, str]]:
+    """The key and id of each role that the invitation brings, wherever."""
+    brought = select(InvitationGrant.role_key, InvitationGrant.role_id)
+    rows = database.session().execute(brought.where(InvitationGrant.invitation_id == invitation.id))
+    return sorted({(key, id) for key, id in rows})
+
+
 def accept(token: str, *, by: Actor) -> Membership:
+    """As `accept_one`, by the token of its link."""
+    return accept_one(_presented(token), by=by)
+
+
+def accept_one(invitation: Invitation, *, by: Actor) -> Membership:
     """The person `by` joins: with the invited address proven, once, while its maker may still give the roles.
 
-    Raises `InvitationVoid` for every reason why not; then the invitation is as it was.
+    What else joining takes of them, their caller has seen to (`login.joining`). Raises `InvitationVoid` for every
+    reason why not; then the invitation is as it was.
     """
-    invitation = _presented(token)
     organization_id = invitation.organization_id
-    locking.lock_open(organization_id)
+    locking.lock(organization_id)
     _spend(invitation)
     if by.kind != "user" or not proven_addresses.has_proven(by.id, invitation.address_key, organization_id):
         raise InvitationVoid
@@ -109,16 +161,11 @@ def accept(token: str, *, by: Actor) -> Membership:
     maker = Actor(invitation.invited_by_kind, invitation.invited_by)
     if maker == by:
         raise InvitationVoid("Nobody can accept an invitation of their own.")
-    wanted = _wanted(invitation)
-    offered = [Offered(role, scope) for role, scope in wanted]
-    try:
-        _require_may_invite(organization_id, offered, maker)
-        _require_assignable(organization_id, offered)
-    except Refusal as refusal:
-        raise InvitationVoid from refusal
+    _require_stands(invitation)
     member = _join(organization_id, by)
     grantee = Grantee("member", member.id)
-    grants.grant_many([Wanted(grantee, role, scope) for role, scope in wanted], by=maker, source="invitation")
+    wanted = [Wanted(grantee, role, scope) for role, scope in _wanted(invitation)]
+    grants.grant_many(wanted, by=maker, source="invitation")
     invitation.member_id = member.id
     trail.record("invitation.accepted", by=by, subject=invitation.id, organization=organization_id, after=member.id)
     return member
@@ -185,6 +232,19 @@ def _require_may_invite(organization_id: str, offered: Sequence[Offered], by: Ac
     known = grants.roles_of(organization_id, {one.role for one in offered})
     for one in offered:
         authority.require_may_grant(by, known[one.role], one.scope)
+
+
+def _require_stands(invitation: Invitation) -> None:
+    """Raise `InvitationVoid` unless the organization takes people in, and its maker may still give what it brings."""
+    maker = Actor(invitation.invited_by_kind, invitation.invited_by)
+    if organizations.suspension_of(invitation.organization_id) is not None:
+        raise InvitationVoid
+    offered = [Offered(*one) for one in _wanted(invitation)]
+    try:
+        _require_may_invite(invitation.organization_id, offered, maker)
+        _require_assignable(invitation.organization_id, offered)
+    except Refusal as refusal:
+        raise InvitationVoid from refusal
 
 
 def _require_assignable(organization_id: str, offered: Sequence[Offered]) -> None:

@@ -1,6 +1,7 @@
 """The strictest of what a person's organizations take of them: asked before something is taken from the person.
 
-Where somebody enters one context, `entry` says what that one takes.
+Where somebody enters one context, `entry` says what that one takes; whoever joins shows as much as any of those takes
+that they will be able to enter.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from idp.organizations import choices, entry
 from idp.organizations.conditions import ORGANIZATION, counts, is_open
 from idp.organizations.effective import Context, HeldRole, Holder, effective_roles, holders, member_of, now
 from idp.organizations.entry import Entry
-from idp.organizations.models import Placement, RoleGrant
+from idp.organizations.models import Membership, Placement, RoleGrant, TeamMember
 from idp.platform import database
 
 
@@ -27,6 +28,31 @@ class Taken:
 def of(user_id: str) -> list[Taken]:
     """One for each organization that the person is active in, as if all of their roles there were held at once."""
     return [Taken(one.name, _entry(user_id, one.id)) for one in choices.organizations_of(user_id)]
+
+
+def of_joining(user_id: str, organization_id: str, brought: Iterable[tuple[str, str]]) -> Entry:
+    """What entering anything there takes of the person once they are in, with these roles (key, id), beside any that
+    they hold there or that wait for them as somebody invited. `user_id` may be empty, for somebody not known yet.
+    """
+    held = effective_roles(Holder(user_id), Context(organization_id))
+    roles = {*brought, *_waiting(user_id, organization_id)}
+    more = (HeldRole(key, role_id, "account", None, "") for key, role_id in sorted(roles))
+    return entry.of(user_id, replace(held, held=(*held.held, *_anywhere(user_id, organization_id), *more)))
+
+
+def _waiting(user_id: str, organization_id: str) -> Iterable[tuple[str, str]]:
+    """The roles that nothing but the status of the membership keeps from counting."""
+    mine = select(Membership.id).where(
+        Membership.user_id == user_id, Membership.organization_id == organization_id, Membership.ended_at.is_(None)
+    )
+    teams = select(TeamMember.team_id).where(TeamMember.member_id.in_(mine), TeamMember.ended_at.is_(None))
+    granted = select(RoleGrant.role_key, RoleGrant.role_id).where(
+        RoleGrant.organization_id == organization_id,
+        or_(RoleGrant.grantee.in_(mine), RoleGrant.grantee.in_(teams)),
+        RoleGrant.ended_at.is_(None),
+    )
+    for key, role_id in database.session().execute(granted):
+        yield key, role_id or ""
 
 
 def _entry(user_id: str, organization_id: str) -> Entry:

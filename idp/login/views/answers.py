@@ -28,16 +28,22 @@ PATHS = {
 
 
 def page(
-    template: str, sign_in: SignIn | None, status: int = 200, *, targets: Sequence[str] = (), **values: Any
+    template: str,
+    sign_in: SignIn | None,
+    status: int = 200,
+    *,
+    targets: Sequence[str] = (),
+    organization: branding.Shown | None = None,
+    **values: Any,
 ) -> Response:
     """`template` for a sign-in (or none): its forms may lead where the sign-in leads, its scripts carry a nonce.
 
-    `targets`: as of a demand, for a page without a sign-in.
+    `targets`: as of a demand, for a page without a sign-in; `organization`: what such a page is about, if anything.
     """
     nonce = secrets.token_urlsafe(16)
     policy = security_headers.content_security_policy(sign_in.demand.targets if sign_in else targets, nonce=nonce)
     application = sign_in.application if sign_in else ""
-    named = {"sign_in": sign_in, "application": application, "organization": branding.shown(sign_in)}
+    named = {"sign_in": sign_in, "application": application, "organization": organization or branding.shown(sign_in)}
     answer = pages.page(template, status, nonce=nonce, **named, **values)
     return lane.response(answer.with_headers(("Content-Security-Policy", policy)))
 

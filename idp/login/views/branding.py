@@ -34,6 +34,11 @@ def shown(sign_in: SignIn | None) -> Shown | None:
     if named is None or len(named) != 1:
         return None
     (id,) = named
+    return of(id)
+
+
+def of(id: str) -> Shown:
+    """That organization, for a page that is about it."""
     brand = branding.of(id)
     return Shown(
         organizations.find(id).name,
