@@ -13,8 +13,9 @@ from idp.platform import clock, database
 from idp.sessions import trusted_devices
 from tests import proving
 from tests.actors import Browser, Page
-from tests.login.test_recover import MAILBOX, is_void, mailed
+from tests.login.test_recover import MAILBOX, is_void, mailed, recover
 from tests.login.test_sign_in import sessions_in
+from tests.notices.test_notices import told
 from tests.traces import events
 
 
@@ -87,3 +88,12 @@ def test_pressed_twice_at_once_it_is_done_once(
     assert sorted(statuses) == [303, 410]
     database.session().rollback()
     assert database.session().scalars(select(MailedLink)).one().used_at is not None
+
+
+@pytest.mark.rule("PWD-07", "RST-01")
+def test_who_did_not_recover_is_told_by_a_letter_that_lets_them_say_so(browser: Browser, olivia: str) -> None:
+    recover(browser, mailed(browser))
+    letter = [one for one in told() if one.template == "password_changed"][-1]
+    assert (letter.to, letter.not_me.startswith("/not-me/")) == (MAILBOX, True)
+    browser.send(browser.get(letter.not_me), "not-me-submit")
+    assert sessions_in(browser) == []

@@ -25,6 +25,7 @@ from tests.actors import GOOD, Browser, Page
 from tests.flows.test_sameness import said
 from tests.login.conftest import made
 from tests.login.test_sign_in import asked_for, sessions_in
+from tests.notices.test_notices import told
 from tests.traces import OPERATOR, events
 
 ADA = "ada@lovelace.test"
@@ -359,3 +360,8 @@ def test_a_new_person_meets_what_the_sign_in_demands(browser: Browser) -> None:
     address = asked_for(browser, Demand(least="aal2"))
     page = sign_up(browser, mailed(browser, path=address.replace("/login", "/signup")))
     assert (page.name, sessions_in(browser)) == ("enrol", [])
+
+
+def test_a_new_person_is_not_told_that_they_changed_their_password(browser: Browser) -> None:
+    sign_up(browser, mailed(browser))
+    assert [letter.template for letter in told() if letter.template != "sign_up"] == []
