@@ -215,6 +215,7 @@ def announcement(ports: Sequence[int], password: str, logs: Path) -> str:
   Ledger    {ledger}   an application: begin here
   Canopy    {provider}   the provider
   Payments  {payments}   an API
+  Mail      {provider}/demo/mail   what Canopy writes to people: none of it leaves this machine
 
   Sign in as {", ".join(PEOPLE)}; the password is {password}
   In another terminal: ./run idp why bob refunds.write northwind/eu-shop

@@ -25,6 +25,7 @@ from idp.organizations import locking, memberships, ownership, roles
 from idp.platform import access, database, doors, health, hosts, logging, pages, resources, vault
 from idp.platform.gate import Gate
 from idp.platform.lane import Lane
+from idp.platform.mail import on_show
 from idp.platform.settings import Settings, configure, settings
 from idp.sessions import people, trusted_devices
 from idp.users import lifecycle
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> Flask:
     vault.init(app, settings.secret_key)
     _stand_at_the_door(app, settings)
     _open_rooms(app)
+    on_show.init(app, settings)
     access.check(app)
     return app
 

@@ -177,9 +177,13 @@ def find(job_id: str) -> Waiting:
 
 
 def _waiting(*conditions: ColumnElement[bool]) -> list[Waiting]:
-    wanted = select(Job.id, Job.kind, _STATE, Job.due_at, Job.attempts, Job.last_error, Job.payload)
+    wanted = select(Job.payload, Job.id, Job.kind, _STATE, Job.due_at, Job.attempts, Job.last_error)
     ordered = wanted.where(Job.done_at.is_(None), *conditions).order_by(Job.parked_at.is_(None), Job.due_at)
-    return [Waiting(*row[:-1], json.loads(row[-1])) for row in database.session().execute(ordered)]
+    rows = database.session().execute(ordered)
+    return [
+        Waiting(id, kind, state, due, tries, error, json.loads(said))
+        for said, id, kind, state, due, tries, error in rows
+    ]
 
 
 def again(job_id: str) -> None:
