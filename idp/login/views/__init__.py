@@ -11,6 +11,7 @@ from idp.login.views import (
     enrol_codes,
     enrol_passkey,
     identifier,
+    offer,
     passkey,
     password,
     renew,
@@ -27,8 +28,8 @@ def init(app: Flask) -> None:
     browser.init(app)
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
     pages = (
-        start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_codes, select,
-        signing_out,
+        start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_codes, offer,
+        select, signing_out,
     )  # fmt: skip
     for page in pages:
         page.init(app)
