@@ -119,6 +119,15 @@ def test_nobody_is_offered_one_who_did_not_type_a_password(known: Browser, olivi
     assert prove(known, page, "sso").name == "me"
 
 
+def test_what_the_browser_said_beside_one_name_is_forgotten_with_it(known: Browser, olivia: str, bob: str) -> None:
+    known.sign_in("bob")
+    sign_out(known)
+    phones.given_to(olivia)
+    page = give_password(known)
+    assert page.name == "otp"
+    assert give_password(known, f"/login?txn={transaction_in(page)}", can="", username="bob").name == "me"
+
+
 @pytest.mark.parametrize("methods", [("password",), ("password", "totp", "recovery_code")])
 def test_nobody_is_offered_one_that_would_not_count(known: Browser, methods: tuple[str, ...]) -> None:
     assert give_password(known, asked_for(known, Demand(methods=methods))).name == "me"
