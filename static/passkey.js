@@ -105,6 +105,13 @@
     }
   };
 
+  // A comfort for whoever types a password: they may be offered a passkey for the next time, if this device makes them.
+  const sayPossible = async () => {
+    const field = document.querySelector("input[data-passkey-possible]");
+    const asking = field && PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable?.().catch(() => false);
+    if (await asking) field.value = "yes";
+  };
+
   const keepInOrder = async () => {
     const unknown = document.querySelector("[data-passkey-unknown]");
     const given = sessionStorage.getItem(KEPT);
@@ -128,6 +135,7 @@
   }
   for (const instead of document.querySelectorAll("[data-passkey-cannot]")) instead.hidden = can;
   if (can) {
+    sayPossible();
     keepInOrder();
     offer();
     addEventListener("pageshow", ({ persisted }) => {

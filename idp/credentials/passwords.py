@@ -18,15 +18,10 @@ from idp.credentials.models import Password
 from idp.platform import clock, database
 from idp.platform.errors import Invalid
 from idp.platform.pages import PRODUCT
+from idp.platform.settings import settings
 from idp.users.locks import lock
 from idp.users.models import User
 from idp.users.users import UserSettings
-
-SHORTEST = 15
-"""Characters that a password has at least (PWD-01)."""
-
-SHORTEST_OF_TWO = 8
-"""The same where the password never proves anything without a second factor."""
 
 LONGEST = 1_024
 """Characters that a password has at most: what is longer is refused before anything is computed."""
@@ -127,8 +122,10 @@ class About:
 
     @property
     def shortest(self) -> int:
-        """Characters that the password has at least."""
-        return SHORTEST_OF_TWO if self.has_second_factor else SHORTEST
+        """Characters that the password has at least: fewer where it never proves anything without a second factor
+        (PWD-01).
+        """
+        return settings().password_length_with_mfa if self.has_second_factor else settings().password_length
 
 
 def about(wanted: UserSettings, addresses: Iterable[str], organizations: Iterable[str] = ()) -> About:
@@ -227,7 +224,7 @@ def store(user_id: str, hashed: str, *, by: Actor, is_short: bool = False, by_ma
 
 def is_short(plaintext: str) -> bool:
     """Whether the password will do only beside a second factor (PWD-01)."""
-    return len(normalised(plaintext)) < SHORTEST
+    return len(normalised(plaintext)) < settings().password_length
 
 
 def has_short(user_id: str) -> bool:

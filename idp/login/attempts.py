@@ -10,7 +10,7 @@ from idp.audit.trail import SYSTEM
 from idp.credentials import guesses, passwords
 from idp.credentials.email_codes import TooManyCodes
 from idp.credentials.guesses import Guesser, Reservation
-from idp.login import contexts, identifiers, mailboxes, progress, transactions
+from idp.login import contexts, identifiers, mailboxes, passkey_offers, progress, transactions
 from idp.login.progress import standing
 from idp.login.steps import Standing, Step, next_step, ways
 from idp.login.transactions import SignIn
@@ -74,10 +74,13 @@ def proven(held: SignIn, proof: Proof, known: Browser) -> tuple[SignIn, str]:
 
 
 def go_on(held: SignIn, known: Browser) -> tuple[SignIn, str]:
-    """Open or step up the session once nothing is left to prove, and choose what leaves no choice. As `proven`."""
+    """Open or step up the session once nothing is left to prove, offer what helps next time, and choose what leaves no
+    choice. As `proven`.
+    """
     user_id = held.user_id
-    if user_id is None or progress.step_of(held, known) not in (Step.SELECT, Step.DONE):
+    if user_id is None or progress.step_of(held, known) not in (Step.OFFER, Step.SELECT, Step.DONE):
         return held, ""
+    held = passkey_offers.open_if_due(held, known)
     cookie = ""
     spared = _spared(held, known)
     given = progress.given(held)

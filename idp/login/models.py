@@ -1,4 +1,4 @@
-"""The table of sign-ins that are under way."""
+"""The tables of sign-ins that are under way, and of what was offered in them."""
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,7 +14,8 @@ class Transaction(Model):
     `demand_json`: what whoever sent the browser here wants (`demands.Demand`); `return_to`: a path of our own origin.
     `proofs_json`: proofs (`sessions.proofs.Proof`) until they are enough for a session, and by which password.
     `session_id`: the session that this sign-in goes on from, or has opened. `declined` 1: the person does not want to
-    set anything up now. `failure`: why the page is shown again. Settled once: `done` or `cancelled`.
+    set anything up now. `offer`: how that of a passkey for the next time stands (`SignIn.offer`). `failure`: why the
+    page is shown again. Settled once: `done` or `cancelled`.
     """
 
     __tablename__ = "login_transactions"
@@ -34,6 +35,7 @@ class Transaction(Model):
     proofs_json: Mapped[str] = mapped_column(default="[]")
     session_id: Mapped[str | None]
     declined: Mapped[int] = mapped_column(default=0, server_default="0")
+    offer: Mapped[str] = mapped_column(default="", server_default="")
     failure: Mapped[str] = mapped_column(default="")
     organization_id: Mapped[str | None]
     account_id: Mapped[str | None]
@@ -41,3 +43,12 @@ class Transaction(Model):
     expires_at: Mapped[int]
     outcome: Mapped[str | None]
     settled_at: Mapped[int | None]
+
+
+class PasskeyOffer(Model):
+    """When a person was last offered a passkey after a password."""
+
+    __tablename__ = "passkey_offers"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    offered_at: Mapped[int]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from idp.login import steps
-from idp.login.steps import Standing
+from idp.login.steps import Standing, Step
 from idp.sessions import levels
 from idp.sessions.levels import rank
 
@@ -25,6 +25,17 @@ def to_enrol(standing: Standing) -> tuple[str, ...]:
 def may_decline(standing: Standing) -> bool:
     """Whether the sign-in goes on also if nothing is set up now."""
     return not steps.falls_short(replace(standing, has_declined=True))
+
+
+def suits_a_passkey(standing: Standing) -> bool:
+    """Whether a passkey may be set up for the next time, by somebody from whom nothing is missing for this one."""
+    return "passkey" in standing.methods and "passkey" not in standing.held and standing.may_enrol
+
+
+def offers_passkey(standing: Standing) -> bool:
+    """Whether a passkey would be offered: to whoever gave a password, and was not asked to set anything up."""
+    is_through = steps.next_step(standing) in (Step.SELECT, Step.DONE)
+    return is_through and "password" in standing.proven and suits_a_passkey(standing) and not standing.has_declined
 
 
 def lets_trust(standing: Standing) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from idp.credentials import factors, held, mailed_links, passwords
 from idp.credentials.held import Held
-from idp.login import mailboxes, new_passwords, steps
+from idp.login import mailboxes, new_passwords, steps, transactions
 from idp.login.steps import Standing, Step
 from idp.login.transactions import SignIn
 from idp.login.trust import trusted_by
@@ -41,6 +41,7 @@ def standing(sign_in: SignIn, browser: Browser | None) -> Standing:
         methods=frozenset(demand.methods),
         spares=demand.spares,
         has_declined=sign_in.has_declined,
+        is_offered=sign_in.offer == transactions.OPEN,
         wants_context=demand.wants_context(),
         has_context=sign_in.organization_id is not None,
     )

@@ -21,6 +21,7 @@ class Step(StrEnum):
     VERIFY = "verify"
     RENEW = "renew"
     ENROL = "enrol"
+    OFFER = "offer"
     SELECT = "select"
     DONE = "done"
 
@@ -35,6 +36,8 @@ class Standing:
     chose to trust this browser. `may_enrol`: they have just shown who they are, as strongly as they can, so that they
     may set something up; `may_mail`: codes by mail are among what they could. `must_renew`: the password is too short
     to prove anybody alone.
+
+    `is_offered`: they were offered a passkey for the next time, and have not answered.
 
     `aim`: the level that is wanted; `least`: that has to be reached; `methods`: what counts towards both; `spares`:
     a trusted browser counts, too. `has_declined`: the person does not want to set anything up now.
@@ -51,6 +54,7 @@ class Standing:
     may_enrol: bool = True
     may_mail: bool = False
     must_renew: bool = False
+    is_offered: bool = False
     aim: str = NOTHING
     least: str = NOTHING
     methods: frozenset[str] = WHOLE | SECOND | {"password", "sso"}
@@ -97,6 +101,8 @@ def next_step(standing: Standing) -> Step:
         return Step.RENEW
     if falls_short(standing):
         return Step.ENROL
+    if standing.is_offered:
+        return Step.OFFER
     if standing.wants_context and not standing.has_context:
         return Step.SELECT
     return Step.DONE

@@ -19,6 +19,9 @@ from idp.sessions.proofs import Proof
 
 LIFETIME = 30 * clock.MINUTE
 
+POSSIBLE, OPEN, CLOSED = "possible", "open", "closed"
+"""An offer of a passkey for the next time: this browser could make one; not yet answered; answered."""
+
 KEPT = clock.HOUR
 """How long after its end a sign-in is remembered, so that a page that stayed open leads on."""
 
@@ -52,7 +55,8 @@ class SignIn:
     """A sign-in as it stands. `identifier`: the name as typed, empty where somebody was picked from a list.
 
     `proofs`: what was proven and is not yet part of a session; `password`: by which password (`passwords.which`), so
-    that it ends with that one; `session_id`: the session that this goes on from.
+    that it ends with that one; `session_id`: the session that this goes on from. `offer`: empty, `POSSIBLE`, `OPEN`
+    or `CLOSED`.
     """
 
     id: str
@@ -66,6 +70,7 @@ class SignIn:
     password: str
     session_id: str | None
     has_declined: bool
+    offer: str
     failure: str
     organization_id: str | None
     account_id: str | None
@@ -162,6 +167,11 @@ def decline(held: SignIn) -> SignIn:
     return _change(held, declined=1, failure="")
 
 
+def offer(held: SignIn, how: str) -> SignIn:
+    """Note how an offer stands; of the kinds of `SignIn.offer`."""
+    return _change(held, offer=how, failure="")
+
+
 def signed_in(held: SignIn, session_id: str) -> SignIn:
     """Note that what was proven is part of a session now."""
     return _change(held, proofs_json="[]", session_id=session_id, failure="")
@@ -206,7 +216,7 @@ def forget_browsers(limit: int = 500, *, unless: ColumnElement[bool] | None = No
 
 def _name(held: SignIn, identifier: str, user_id: str | None, session_id: str | None) -> SignIn:
     said = {"identifier": identifier, "user_id": user_id, "session_id": session_id}
-    return _change(held, **said, proofs_json="[]", declined=0, failure="")
+    return _change(held, **said, proofs_json="[]", declined=0, offer="", failure="")
 
 
 def _change(held: SignIn, **values: str | int | None) -> SignIn:
@@ -233,6 +243,7 @@ def _value(row: Transaction) -> SignIn:
         password=said["password"],
         session_id=row.session_id,
         has_declined=bool(row.declined),
+        offer=row.offer,
         failure=row.failure,
         organization_id=row.organization_id,
         account_id=row.account_id,

@@ -163,6 +163,13 @@ class Settings(BaseSettings):
     lifetime_device: Seconds = Field(900, le=900)
     """Seconds until a device code expires."""
 
+    password_length: int = Field(15, ge=15, le=128)
+    """Characters that a new password has at least: 15 to 128. What people have already stays good."""
+
+    password_length_with_mfa: int = Field(8, ge=8, le=128)
+    """The same for people who have a second factor and whose organizations all require one: 8 to
+    `IDP_PASSWORD_LENGTH`."""
+
     rate_limits: Literal["on", "off"] = "on"
     """Whether guessing is slowed down; `off` is for load tests."""
 
@@ -294,6 +301,8 @@ class Settings(BaseSettings):
             yield "IDP_LIFETIME_SESSION_IDLE: must not be longer than IDP_LIFETIME_SESSION_MAX"
         if self.lifetime_refresh_idle > self.lifetime_refresh_max:
             yield "IDP_LIFETIME_REFRESH_IDLE: must not be longer than IDP_LIFETIME_REFRESH_MAX"
+        if self.password_length_with_mfa > self.password_length:
+            yield "IDP_PASSWORD_LENGTH_WITH_MFA: must not be more than IDP_PASSWORD_LENGTH"
         for (one, value), (other, same) in combinations(self._secrets(), 2):
             if value == same:
                 yield f"{other}: is the same secret as {one}; every secret needs its own"

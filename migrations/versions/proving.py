@@ -143,11 +143,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("factor_id", name=op.f("pk_passkeys")),
         sa.UniqueConstraint("credential_id", name=op.f("uq_passkeys_credential_id")),
     )
+    op.create_table(
+        "passkey_offers",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("offered_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_passkey_offers_user_id_users")),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_passkey_offers")),
+    )
     with op.batch_alter_table("authorizations", schema=None) as batch_op:
         batch_op.add_column(sa.Column("proofs_json", sa.Text(), server_default="[]", nullable=False))
 
     with op.batch_alter_table("login_transactions", schema=None) as batch_op:
         batch_op.add_column(sa.Column("declined", sa.BigInteger(), server_default="0", nullable=False))
+        batch_op.add_column(sa.Column("offer", sa.Text(), server_default="", nullable=False))
 
     with op.batch_alter_table("passwords", schema=None) as batch_op:
         batch_op.add_column(sa.Column("is_short", sa.BigInteger(), server_default="0", nullable=False))
@@ -174,11 +182,13 @@ def downgrade() -> None:
         batch_op.drop_column("is_short")
 
     with op.batch_alter_table("login_transactions", schema=None) as batch_op:
+        batch_op.drop_column("offer")
         batch_op.drop_column("declined")
 
     with op.batch_alter_table("authorizations", schema=None) as batch_op:
         batch_op.drop_column("proofs_json")
 
+    op.drop_table("passkey_offers")
     op.drop_table("passkeys")
     op.drop_table("authenticator_apps")
     with op.batch_alter_table("trusted_devices", schema=None) as batch_op:

@@ -1,6 +1,7 @@
 """What is guessed first: refused with the reason, by a list that is read offline, and by what belongs to the person."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from idp.credentials import guessable, passwords
 from idp.credentials.passwords import About, NotAllowed
+from idp.platform.settings import configure
 from idp.users.users import UserSettings
+from tests import databases
 
 GOOD = "correct horse battery staple"
 OLIVIA = passwords.about(
@@ -18,6 +21,15 @@ OLIVIA = passwords.about(
     ["olivia.lindqvist@post.test"],
     ["Northwind Traders", "northwind"],
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _configured() -> Iterator[None]:
+    """How long a password has to be is a setting; nothing else of a provider is needed here."""
+    app = Flask("configured")
+    configure(app, databases.settings_for("sqlite:////nowhere.db"))
+    with app.app_context():
+        yield
 
 
 @pytest.mark.rule("PWD-03")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 from sqlalchemy import select, update
 
-from idp.credentials import guesses, passkeys
+from idp.credentials import guesses, passkeys, passwords, phc
 from idp.credentials.guesses import TooMany
 from idp.login import transactions
 from idp.login.demands import Demand
@@ -19,6 +19,7 @@ from idp.sessions import browsers as known_browsers
 from idp.sessions import levels
 from idp.sessions.models import BrowserSession, SessionProof
 from idp.users import users
+from idp.users.users import UserSettings
 from tests.actors import GOOD
 from tests.authenticators import Authenticator
 from tests.flows import people
@@ -293,6 +294,79 @@ def test_a_passkey_is_set_up_on_the_way_where_that_is_demanded(guest: Visitor) -
         page.check("[name=saved]")
         press(page, "#codes-submit")
         arrived(page, "me")
+
+
+def newcomer(guest: Visitor, name: str) -> None:
+    """Somebody with a password who has not been anywhere yet."""
+    with guest.app.app_context(), database.writing():
+        person = users.create(UserSettings(name), by=OPERATOR)
+        passwords.store(person.id, phc.make(GOOD), by=OPERATOR)
+
+
+def offered(page: Page, guest: Visitor, name: str) -> None:
+    """Sign in by a password twice, in a browser that fills no passkeys in; the second time one is offered."""
+    newcomer(guest, name)
+    by_button_only(page)
+    page.goto(f"{guest.url}/login")
+    with_password(page, name)
+    arrived(page, "me")
+    sign_out(page, guest)
+    page.goto(f"{guest.url}/login")
+    with_password(page, name)
+    expect(page.locator("#offer-decline")).to_be_visible()
+
+
+def test_a_passkey_is_offered_after_a_password_and_signs_in_the_next_time(guest: Visitor) -> None:
+    with guest.visit("/login") as page:
+        device = plug(page)
+        offered(page, guest, "petra")
+        expect(page.get_by_role("heading", name="Sign in faster next time")).to_be_visible()
+        device.verifies(False)
+        page.click("#passkey-register")
+        expect(page.get_by_role("status").filter(has_text="No passkey was used")).to_be_visible()
+        device.verifies(True)
+        page.reload()
+        press(page, "#passkey-register")
+        expect(page.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
+        page.check("[name=saved]")
+        press(page, "#codes-submit")
+        arrived(page, "me")
+        sign_out(page, guest)
+        page.goto(f"{guest.url}/login")
+        press(page, "#passkey-login")
+        arrived(page, "me")
+
+
+def test_an_offer_is_put_off_and_not_made_again_nor_where_a_device_makes_no_passkeys(guest: Visitor) -> None:
+    with guest.visit("/login") as page:
+        device = plug(page)
+        offered(page, guest, "quentin")
+        press(page, "#offer-decline")
+        arrived(page, "me")
+        page.go_back()
+        arrived(page, "me")
+        sign_out(page, guest)
+        page.goto(f"{guest.url}/login")
+        with_password(page, "quentin")
+        arrived(page, "me")
+        sign_out(page, guest)
+        newcomer(guest, "rosa")
+        device.unplug()
+        plug(page, transport="usb")
+        for _ in range(2):
+            page.goto(f"{guest.url}/login")
+            with_password(page, "rosa")
+            arrived(page, "me")
+            sign_out(page, guest)
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_everybody_can_read_the_page_that_offers_a_passkey(guest: Visitor, look: Look) -> None:
+    with guest.visit("/login", look) as page:
+        plug(page)
+        offered(page, guest, f"sam{look.width}{look.scheme}{look.language}")
+        assert accessibility_problems(page) == []
+        assert overflow(page) <= 0
 
 
 def test_a_browser_that_knows_no_passkeys_offers_none_and_says_so_where_it_matters(guest: Visitor) -> None:

@@ -19,7 +19,7 @@ def session(user_id: str, *proofs: tuple[str, int]) -> LiveSession:
     """A session with proofs of these methods and ages."""
     now = clock.now()
     given = tuple(Proof(method, now - age) for method, age in proofs)
-    return LiveSession("ses_1", "brw_1", user_id, now, now, given)
+    return LiveSession("ses_1", "brw_1", user_id, now, now, 0, given)
 
 
 def somebody(*kinds: str) -> str:

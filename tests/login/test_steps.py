@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idp.login.offering import offers_passkey
 from idp.login.steps import Standing, Step, next_step, ways
 from idp.sessions.levels import LEVELS, rank
 
@@ -67,6 +68,13 @@ def named(proven: frozenset[str] = NOBODY, held: frozenset[str] = PASSWORD, **mo
         (named(PASSWORD, must_renew=True), Step.RENEW),
         (named(PASSWORD, APP, must_renew=True), Step.VERIFY),
         (named(APP, APP, must_renew=True, least="phr"), Step.RENEW),
+        # an offer comes when nothing is missing, and before anything is chosen
+        (named(PASSWORD, is_offered=True, wants_context=True), Step.OFFER),
+        (named(PASSWORD, is_offered=True, may_enrol=False), Step.OFFER),
+        (named(is_offered=True), Step.PASSWORD),
+        (named(PASSWORD, APP, is_offered=True), Step.VERIFY),
+        (named(PASSWORD, is_offered=True, must_renew=True), Step.RENEW),
+        (named(PASSWORD, is_offered=True, aim="aal2"), Step.ENROL),
     ],
 )
 def test_what_is_asked_next(standing: Standing, step: Step) -> None:
@@ -90,6 +98,33 @@ def test_the_ways_that_help(standing: Standing, found: tuple[str, ...]) -> None:
     assert ways(standing) == found
 
 
+@pytest.mark.parametrize(
+    ("standing", "is_offered"),
+    [
+        (named(PASSWORD), True),
+        (named(PASSWORD, wants_context=True), True),
+        (named(APP, APP), True),
+        (named(PASSWORD, least="aal1"), True),
+        (Standing(proven=PASSWORD, held=PASSWORD), False),
+        (named(), False),
+        (named(frozenset({"sso"})), False),
+        (named(PASSKEY, BOTH), False),
+        (named(BOTH, BOTH), False),
+        (named(PASSWORD, APP), False),
+        (named(PASSWORD, APP, is_trusted=True, may_enrol=False), False),
+        (named(PASSWORD, methods=APP), False),
+        (named(PASSWORD, is_stale=True), False),
+        (named(PASSWORD, must_renew=True), False),
+        (named(PASSWORD, aim="phr"), False),
+        (named(PASSWORD, least="phr"), False),
+        (named(PASSWORD, aim="aal2", has_declined=True), False),
+        (named(PASSWORD, is_offered=True), False),
+    ],
+)
+def test_a_passkey_is_offered_where_nothing_else_is_asked(standing: Standing, is_offered: bool) -> None:
+    assert offers_passkey(standing) is is_offered
+
+
 METHODS = st.frozensets(st.sampled_from(["password", "totp", "recovery_code", "passkey"]))
 LEVEL = st.sampled_from(["", *LEVELS, "gold"])
 STANDINGS = st.builds(
@@ -101,7 +136,7 @@ STANDINGS = st.builds(
     least=st.sampled_from(["", *LEVELS]),
     **{name: st.booleans() for name in (
         "is_named", "is_stale", "is_trusted", "may_enrol", "must_renew", "spares", "has_declined", "wants_context",
-        "has_context",
+        "has_context", "is_offered",
     )},
 )  # fmt: skip
 
@@ -113,7 +148,7 @@ STANDINGS = st.builds(
 @given(STANDINGS)
 def test_nothing_is_done_before_all_of_it_was_proven(standing: Standing) -> None:
     step = next_step(standing)
-    if step in (Step.SELECT, Step.DONE):
+    if step in (Step.OFFER, Step.SELECT, Step.DONE):
         assert standing.is_named
         assert standing.level
         assert not standing.is_stale

@@ -357,6 +357,8 @@ def test_what_is_idle_ends_no_later_than_what_is_used(kind: str) -> None:
         ("IDP_REGISTRATION", "yes"),
         ("IDP_REQUIRE_PKCE", "never"),
         ("IDP_DRAIN_SECONDS", "301"),
+        ("IDP_PASSWORD_LENGTH", "129"),
+        ("IDP_PASSWORD_LENGTH_WITH_MFA", "16"),
         ("IDP_METRICS_TOKEN", "short"),
         ("IDP_LOG_FORMAT", "xml"),
         ("IDP_SECURITY_CONTACT", "security@example.com"),
@@ -365,6 +367,23 @@ def test_what_is_idle_ends_no_later_than_what_is_used(kind: str) -> None:
 def test_a_value_that_cannot_be_meant_stops_the_start(name: str, wrong: str) -> None:
     [problem] = problems_of(GOOD | {name: wrong})
     assert problem.startswith(f"{name}: ")
+
+
+@pytest.mark.rule("PWD-01")
+@pytest.mark.parametrize(("name", "least"), [("IDP_PASSWORD_LENGTH", 15), ("IDP_PASSWORD_LENGTH_WITH_MFA", 8)])
+def test_passwords_can_be_made_longer_and_not_shorter(name: str, least: int) -> None:
+    [problem] = problems_of(GOOD | {name: str(least - 1)})
+    assert problem.startswith(f"{name}: input should be greater than or equal to {least}. ")
+    for length in (least, least + 1):
+        assert getattr(Settings.load(GOOD | {name: str(length)}), name.removeprefix("IDP_").lower()) == length
+
+
+@pytest.mark.rule("PWD-01")
+def test_a_second_factor_never_asks_for_a_longer_password() -> None:
+    longer = GOOD | {"IDP_PASSWORD_LENGTH": "20"}
+    assert Settings.load(longer | {"IDP_PASSWORD_LENGTH_WITH_MFA": "20"}).password_length_with_mfa == 20
+    [problem] = problems_of(longer | {"IDP_PASSWORD_LENGTH_WITH_MFA": "21"})
+    assert problem == "IDP_PASSWORD_LENGTH_WITH_MFA: must not be more than IDP_PASSWORD_LENGTH"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from idp.login.views import (
     invitation,
     keep,
     not_me,
+    offer,
     passkey,
     password,
     recover,
@@ -35,7 +36,7 @@ def init(app: Flask) -> None:
     app.register_error_handler(Settled, lambda over: answers.onward(over.sign_in))
     pages = (
         start, branding, setup, identifier, password, passkey, verify, renew, enrol, enrol_passkey, enrol_email,
-        enrol_link, keep, enrol_codes, select, signing_out, recover, not_me, sign_up,
+        enrol_link, keep, enrol_codes, offer, select, signing_out, recover, not_me, sign_up,
         invitation,
     )  # fmt: skip
     for page in pages:

@@ -22,6 +22,7 @@ PATHS = {
     Step.VERIFY: "/login/verify",
     Step.RENEW: "/login/renew",
     Step.ENROL: "/login/enrol",
+    Step.OFFER: "/login/offer",
     Step.SELECT: "/select",
 }
 """Where each step is asked."""

@@ -87,11 +87,21 @@ def hold() -> SignIn:
 
 
 def asked_of(held: SignIn, method: str) -> str:
-    """Who may set `method` up in this sign-in as it stands, because that is what is missing; empty for nobody."""
-    stood, user_id = _asked(held), held.user_id
-    if stood is None or user_id is None or method not in offering.to_enrol(stood) or lifecycle.is_disabled(user_id):
+    """Who may set `method` up in this sign-in as it stands: it is missing, or was offered; empty for nobody."""
+    user_id = held.user_id
+    if user_id is None or method not in _methods(held) or lifecycle.is_disabled(user_id):
         return ""
     return user_id
+
+
+def _methods(held: SignIn) -> tuple[str, ...]:
+    if held.outcome is not None:
+        return ()
+    stood = progress.standing(held, browser.current())
+    step = next_step(stood)
+    if step is Step.OFFER and offering.suits_a_passkey(stood):
+        return ("passkey",)
+    return offering.to_enrol(stood) if step is Step.ENROL else ()
 
 
 def _begun() -> SignIn:

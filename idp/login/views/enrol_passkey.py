@@ -1,4 +1,4 @@
-"""`/login/enrol/passkey`: a passkey is set up within a sign-in. The page with the button is `enrol`'s.
+"""`/login/enrol/passkey`: a passkey is set up within a sign-in. The page with the button is `enrol`'s or `offer`'s.
 
 As at `/login/passkey`, a script asks for options and sends what the browser says as a form.
 """
@@ -10,9 +10,9 @@ from idp.audit.trail import Actor
 from idp.credentials import passkeys
 from idp.credentials.authenticators import NotAccepted
 from idp.credentials.mailed_links import LinkVoid
-from idp.login import attempts, enrol_links, transactions
+from idp.login import attempts, enrol_links, passkey_offers, transactions
 from idp.login.transactions import SignIn
-from idp.login.views import answers, arriving, browser, enrol, enrol_codes, passkey
+from idp.login.views import answers, arriving, browser, enrol, enrol_codes, offer, passkey
 from idp.login.views.passkey import NotAsked
 from idp.platform import correlation, database
 from idp.platform.access import public
@@ -66,7 +66,9 @@ def _registered() -> tuple[SignIn, str, tuple[str, ...]]:
     """The sign-in as it stands then, the browser's new token if somebody signed in, and codes to be shown."""
     held = enrol.hold()
     user_id, given = enrol.asked_of(held, passkey.METHOD), request.form.get("credential")
-    if not user_id or not given:
+    if not user_id:
+        return (*offer.answered(held), ())
+    if not given:
         return held, "", ()
     try:
         made = passkeys.register(user_id, held.id, given, default_name(), by=Actor("user", user_id))
@@ -74,5 +76,6 @@ def _registered() -> tuple[SignIn, str, tuple[str, ...]]:
         return transactions.fail(held, passkey.WRONG), "", ()
     enrol_links.use_up(held)
     codes = enrol_codes.first(user_id)
+    held = passkey_offers.close(held)
     settled, cookie = attempts.proven(held, passkey.proof(made.id, passkeys.held_in(made.id)), browser.locked())
     return settled, cookie, codes

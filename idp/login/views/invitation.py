@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from flask import Flask, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
-from idp.credentials import passwords
 from idp.credentials.hashing import TooBusy
 from idp.login import attempts, contexts, joining, transactions
 from idp.login.contexts import Offer, Question
@@ -29,6 +28,7 @@ from idp.organizations.models import Invitation
 from idp.platform import clock, correlation, database
 from idp.platform.access import public
 from idp.platform.errors import Invalid, NotFound, Refusal
+from idp.platform.settings import settings
 from idp.sessions import people
 from idp.sessions.people import LiveSession
 from idp.sessions.proofs import Proof
@@ -228,7 +228,7 @@ def _account_page(token: str, invitation: Invitation, refusal: Refusal | None = 
         shown_as=invitation.address,
         around=arriving.Around(is_other=False, others=_others()),
         name=request.form.get("name", ""),
-        shortest=passwords.SHORTEST,
+        shortest=settings().password_length,
         field=_field(refusal),
         problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
         is_busy=isinstance(refusal, TooBusy),

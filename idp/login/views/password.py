@@ -9,7 +9,7 @@ from idp.credentials import guesses, hashing, passwords
 from idp.credentials.guesses import Reservation, TooMany
 from idp.credentials.hashing import TooBusy
 from idp.credentials.passwords import Verdict
-from idp.login import attempts, progress, transactions
+from idp.login import attempts, passkey_offers, progress, transactions
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import answers, browser
@@ -92,7 +92,10 @@ def _judge(attempt: Attempt, verdict: Verdict) -> tuple[SignIn, str]:
         return attempts.failed(held, "password", WRONG, attempt.reservation), ""
     passwords.store_rehash(verdict)
     guesses.succeeded(attempt.reservation)
-    return attempts.proven(held, Proof("password", clock.now()), browser.locked())
+    known = browser.locked()
+    if request.form.get("can_passkey"):
+        held = passkey_offers.note(held, known)
+    return attempts.proven(held, Proof("password", clock.now()), known)
 
 
 def _is_asked(sign_in: SignIn) -> bool:

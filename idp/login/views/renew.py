@@ -13,6 +13,7 @@ from idp.login.views import answers, browser
 from idp.platform import clock, database
 from idp.platform.access import public
 from idp.platform.errors import Invalid, Refusal
+from idp.platform.settings import settings
 from idp.sessions.proofs import Proof
 from idp.users import lifecycle
 from idp.users.locks import lock
@@ -71,7 +72,7 @@ def _page(sign_in: SignIn, refusal: Refusal | None = None) -> Response:
         sign_in,
         refusal.status if refusal else 200,
         shown_as=attempts.shown_as(sign_in),
-        shortest=passwords.SHORTEST,
+        shortest=settings().password_length,
         problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
         is_busy=isinstance(refusal, TooBusy),
     )

@@ -10,6 +10,7 @@ from idp.login.views import answers, browser
 from idp.platform import database
 from idp.platform.access import public
 from idp.platform.errors import Invalid, Refusal
+from idp.platform.settings import settings
 from idp.users import first_run
 from idp.users.addresses import AddressTaken
 from idp.users.users import UsernameTaken
@@ -55,6 +56,7 @@ def _page(token: str, refusal: Refusal | None = None) -> Response:
         username=request.form.get("username", ""),
         email=request.form.get("email", ""),
         field=_field(refusal) if refusal else "",
+        shortest=settings().password_length,
         problem=answers.in_words(refusal) if refusal else "",
     )
 

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from flask import Flask, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
-from idp.credentials import passwords
 from idp.credentials.hashing import TooBusy
 from idp.credentials.mailed_links import LinkVoid
 from idp.login import asking, signing_up
@@ -18,7 +17,7 @@ from idp.login.views import answers, arriving, browser
 from idp.platform import clock, database
 from idp.platform.access import public
 from idp.platform.errors import Invalid, Refusal
-from idp.platform.settings import Settings
+from idp.platform.settings import Settings, settings
 from idp.users.addresses import AddressTaken
 
 ASKED = f"{PATH}/sent"
@@ -119,7 +118,7 @@ def _page(token: str, invited: Invited, refusal: Refusal | None = None) -> Respo
         shown_as=invited.address,
         around=arriving.around(invited.browser, None),
         name=request.form.get("name", ""),
-        shortest=passwords.SHORTEST,
+        shortest=settings().password_length,
         field=_field(refusal),
         problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
         is_busy=isinstance(refusal, TooBusy),
