@@ -8,6 +8,7 @@ from flask import Flask
 
 from idp.app import start
 from idp.platform import clock
+from tests import mailboxes
 from tests.cli.conftest import Idp
 from tests.traces import events, losses
 
@@ -220,22 +221,37 @@ def test_a_grant_gets_another_end(idp: Idp, northwind: str) -> None:
     idp("grant", "create", "ben", "developer", "northwind", "--expires", "soon", status=1)
 
 
-def test_people_are_invited_and_the_link_is_printed_once(idp: Idp, northwind: str) -> None:
+def test_people_are_invited_by_letters(idp: Idp, northwind: str) -> None:
     roles = ("--role", "view_only", "--role", "developer@northwind/eu-shop")
-    made = idp("invitation", "create", "northwind", "new@example.com", "other@example.com", *roles).json
+    invited = ("invitation", "create", "northwind", "new@example.com", "other@example.com", *roles)
+    made = idp(*invited, "--message", "Welcome").json
     assert [one["address"] for one in made] == ["new@example.com", "other@example.com"]
-    assert all(one["link"].startswith("http://localhost:8000/invitations/") for one in made)
+    assert not any("link" in one for one in made)
+    letters = [one for one in mailboxes.letters() if one.template == "invitation"]
+    assert [(one.to, one.facts["message"]) for one in letters] == [(one["address"], "Welcome") for one in made]
     listed = idp("invitation", "list", "northwind")
     assert [one["id"] for one in listed.json] == [one["id"] for one in made]
-    assert made[0]["link"].rpartition("/")[2] not in listed.stdout
     assert idp("invitation", "get", made[0]["id"]).json["outcome"] is None
     again = idp("invitation", "resend", made[0]["id"]).json
-    assert (again["address"], again["link"] != made[0]["link"]) == ("new@example.com", True)
+    assert (again["address"], "link" in again) == ("new@example.com", False)
     assert idp("invitation", "get", made[0]["id"]).json["outcome"] == "replaced"
     idp("invitation", "resend", made[0]["id"], status=1)
     for _ in range(2):
         assert idp("invitation", "delete", again["id"]).json["outcome"] == "revoked"
     idp("invitation", "create", "northwind", "not an address", status=1)
+    idp("invitation", "create", "northwind", "new@example.com", "--message", "https://evil.test", status=1)
+
+
+def test_a_link_is_printed_to_whoever_asks_for_it_once(idp: Idp, northwind: str) -> None:
+    (made,) = idp("invitation", "create", "northwind", "new@example.com", "--print-link").json
+    assert made["link"].startswith("http://localhost:8000/invitations/cinv_")
+    assert made["link"] not in idp("invitation", "get", made["id"]).stdout
+    again = idp("invitation", "resend", made["id"], "--print-link").json
+    assert again["link"].startswith("http://localhost:8000/invitations/cinv_")
+    assert again["link"] != made["link"]
+
+
+def test_roles_of_another_organization_are_not_offered(idp: Idp, northwind: str) -> None:
     idp("org", "create", "contoso", "--owner", "otto")
     idp("invitation", "create", "contoso", "x@example.com", "--role", "view_only@northwind", status=1)
 

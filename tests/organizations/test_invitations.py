@@ -8,7 +8,17 @@ from flask import Flask
 
 from idp.audit.trail import Actor
 from idp.clients import clients
-from idp.organizations import domains, grants, invitations, memberships, organizations, policies, roles
+from idp.organizations import (
+    domains,
+    grants,
+    invitation_limits,
+    invitations,
+    memberships,
+    organizations,
+    policies,
+    roles,
+)
+from idp.organizations.invitation_limits import TooManyInvitations
 from idp.organizations.invitations import InvitationVoid, Offered
 from idp.organizations.models import Invitation
 from idp.organizations.policies import PolicySettings
@@ -17,6 +27,7 @@ from idp.platform import clock, database
 from idp.platform.errors import Conflict, Forbidden, Invalid, NotFound
 from idp.users import addresses, lifecycle, users
 from idp.users.users import UserSettings
+from tests import mailboxes
 from tests.organizations.actors import (
     ACME,
     BIRCH,
@@ -346,7 +357,7 @@ def test_a_closed_organization_takes_nobody_in(acme: Flask) -> None:
     new = act(organizations.found, organizations.OrganizationSettings("cedar", "Cedar"), NICK.id).id
     _, token = act(invitations.invite, new, "zoe@example.com", [], by=NICK)
     act(organizations.close, new)
-    with refused(Conflict):
+    with refused(InvitationVoid):
         invitations.accept(token, by=ZOE)
     with refused(Conflict):
         invitations.invite(new, "vera@example.com", [], by=OPERATOR)
@@ -359,3 +370,80 @@ def test_a_cooling_role_of_an_invitation_cools_off_too(acme: Flask) -> None:
     assert roles_of(ZOE, DE) == {"view_only"}
     waits = {one.role_key: one.effective_from - one.started_at for one in grants.of_grantee(ACME, joined.id)}
     assert waits == {"developer": clock.HOUR, "view_only": 0}
+
+
+# Letters
+
+
+@pytest.mark.rule("HTT-09")
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Look at https://evil.test/",
+        "HTTP://evil.test",
+        "see www.evil.test",
+        "write to mailto:eve@evil.test",
+        "x" * 501,
+        "hidden\u202etext",
+        "nothing\x00here",
+    ],
+)
+def test_what_an_inviter_writes_carries_nothing_else(acme: Flask, message: str) -> None:
+    with refused(Invalid):
+        invitations.invite(ACME, "zoe@example.com", [], by=OLIVIA, message=message)
+
+
+@pytest.mark.rule("HTT-09")
+def test_what_an_inviter_writes_is_one_line_of_the_letter(acme: Flask) -> None:
+    message = "Hello,\r\nBcc: all@example.com  \n\nZoë" + "!" * 400
+    act(invitations.invite, ACME, "zoe@example.com", [], by=OLIVIA, message=message)
+    letter = mailboxes.only("zoe@example.com", "invitation")
+    assert letter.facts["message"] == "Hello, Bcc: all@example.com Zoë" + "!" * 400
+
+
+def test_another_letter_says_what_its_sender_writes(acme: Flask) -> None:
+    first, _ = act(invitations.invite, ACME, "zoe@example.com", [], by=OLIVIA, message="First")
+    act(invitations.resend, ACME, first.id, by=SAM, message="Second")
+    act(invitations.resend, ACME, _open_one(), by=OPERATOR)
+    said = [(one.facts["inviter"], one.facts["message"]) for one in mailboxes.letters("zoe@example.com")]
+    assert said == [("olivia", "First"), ("sam", "Second"), ("", "")]
+
+
+def test_the_letter_names_a_client_that_invites(acme: Flask) -> None:
+    give(to(ROBOT, "iam_admin"))
+    invite(("tax_analyst", EU), by=HOUSE)
+    letter = mailboxes.only("zoe@example.com", "invitation")
+    assert (letter.facts["inviter"], letter.facts["roles"]) == ("Robot", "Tax analyst in the accounts of Europe")
+
+
+@pytest.mark.rule("HTT-09")
+@pytest.mark.parametrize("of", ["the address", "the inviter", "the organization"])
+def test_only_so_many_letters_leave_within_an_hour(acme: Flask, monkeypatch: pytest.MonkeyPatch, of: str) -> None:
+    monkeypatch.setattr(invitation_limits, "TO_ADDRESS", 3 if of == "the address" else 100)
+    monkeypatch.setattr(invitation_limits, "OF_INVITER", 3 if of == "the inviter" else 100)
+    monkeypatch.setattr(invitation_limits, "OF_ORGANIZATION", 3 if of == "the organization" else 100)
+    one_inviter = of != "the organization"
+
+    def invite_nth(number: int) -> None:
+        address = "zoe@example.com" if of == "the address" else f"p{number}@example.com"
+        invite(address=address, by=OLIVIA if one_inviter or number % 2 else SAM)
+
+    with time_machine.travel(datetime(2027, 1, 1, tzinfo=UTC), tick=False) as watch:
+        for number in range(3):
+            invite_nth(number)
+            watch.shift(60)
+        with pytest.raises(TooManyInvitations) as told:
+            invite_nth(3)
+        assert told.value.retry_after == 3_600 - 180
+        assert "57 minutes" in told.value.message
+        invite(address="zoe@example.com" if of == "the address" else "p3@example.com", by=OPERATOR)
+        if of != "the organization":
+            invite(address="other@example.com", by=SAM)
+        act(invitations.invite, BIRCH, "zoe@example.com", [], by=BORIS)
+        watch.shift(3_600)
+        invite_nth(3)
+
+
+def _open_one() -> str:
+    (found,) = invitations.in_organization(ACME)
+    return found.id
