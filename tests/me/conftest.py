@@ -10,6 +10,9 @@ from time_machine import Traveller
 from idp.platform import clock
 from tests.actors import Browser
 from tests.login.conftest import made
+from tests.organizations.conftest import acme, settled
+
+__all__ = ["acme", "settled"]
 
 LATER = 6 * clock.MINUTE // clock.SECOND
 """Seconds after which nothing that was proven is recent any more."""

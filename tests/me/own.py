@@ -1,0 +1,48 @@
+"""People of Acme and Birch (`tests.organizations.actors`) at their own pages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from idp.credentials import passwords, phc
+from idp.platform import database
+from idp.platform.database import Prepared
+from tests.actors import GOOD
+from tests.oauth.actors import Browser
+from tests.traces import OPERATOR
+
+_HASH = phc.make(GOOD)
+
+
+def browser_of(app: Flask, username: str, address: str = "192.0.2.1") -> Browser:
+    """A browser in which this person of Acme or Birch is signed in."""
+    with database.writing():
+        passwords.store(f"usr_{username}", _HASH, by=OPERATOR)
+    found = Browser(app, address)
+    assert found.sign_in(username).name == "me"
+    return found
+
+
+@contextmanager
+def counting() -> Iterator[list[str]]:
+    """The statements that reach the database inside the block."""
+    seen: list[str] = []
+    run = Prepared._run
+
+    def executing(*given: object) -> None:
+        seen.append(str(given[2]))
+
+    def running(statement: Prepared[object], values: dict[str, object]) -> object:
+        seen.append(statement.sql())
+        return run(statement, values)
+
+    event.listen(Engine, "before_cursor_execute", executing)
+    Prepared._run = running  # type: ignore[method-assign,assignment]
+    try:
+        yield seen
+    finally:
+        Prepared._run = run  # type: ignore[method-assign]
+        event.remove(Engine, "before_cursor_execute", executing)
