@@ -264,6 +264,19 @@ def test_a_link_works_once_and_ends_the_others(browser: Browser, other: Browser,
 
 
 @pytest.mark.rule("RST-01")
+def test_a_used_link_and_those_it_ended_stay_dead_also_when_the_old_password_comes_back(
+    browser: Browser, olivia: str
+) -> None:
+    before = passwords.stored(olivia)
+    links = mailed(browser), mailed(browser)
+    recover(browser, links[0])
+    with database.writing():
+        passwords.store(olivia, before, by=OPERATOR)
+    for link in links:
+        assert is_void(browser.get(link)), link
+
+
+@pytest.mark.rule("RST-01")
 def test_of_two_who_use_a_link_at_once_one_does(app: Flask, browser: Browser, other: Browser, olivia: str) -> None:
     link = mailed(browser)
     pages = [(one, one.get(link)) for one in (browser, other)]
