@@ -115,6 +115,50 @@ def test_recovery_codes_are_void_with_the_last_factor() -> None:
         assert not recovery_codes.use(DAN.id, code)
 
 
+def test_codes_by_mail_are_turned_off_with_all_that_rests_on_them() -> None:
+    mine, code = set_up(DAN.id, "email_code"), codes_of(DAN.id)[0]
+    both = signed_in(DAN.id, given("password"), given("email_code", mine))
+    trust = trusting(DAN.id, mine)
+    assert (held.methods(DAN.id), trusted(DAN.id)) == ({"password", "email_code", "recovery_code"}, [trust])
+    act(changing_factors.remove, DAN.id, mine, by=DAN)
+    assert (held.methods(DAN.id), trusted(DAN.id), methods_in(both)) == ({"password"}, [], ["password"])
+    with database.writing():
+        assert not recovery_codes.use(DAN.id, code)
+
+
+@pytest.mark.rule("TOT-09")
+def test_codes_by_mail_stay_where_two_factors_are_demanded_and_they_count() -> None:
+    mine = set_up(NICK.id, "email_code")
+    demand(mfa="required")
+    with refused(StillDemanded):
+        changing_factors.remove(NICK.id, mine, by=NICK)
+    demand(mfa="required", methods=("password", "passkey", "totp"))
+    assert changing_factors.hindrance(NICK.id, mine) is None
+    demand(mfa="required")
+    app_id = set_up(NICK.id, "totp")
+    act(changing_factors.remove, NICK.id, mine, by=NICK)
+    assert isinstance(changing_factors.hindrance(NICK.id, app_id), StillDemanded)
+
+
+@pytest.mark.rule("TOT-09")
+def test_codes_by_mail_are_nothing_to_stay_with_beside_a_password_that_came_by_mail() -> None:
+    app_id = set_up(NICK.id)
+    set_up(NICK.id, "email_code")
+    demand(mfa="required")
+    assert changing_factors.hindrance(NICK.id, app_id) is None
+    act(passwords.store, NICK.id, OTHER_HASH, by_mail=True)
+    assert isinstance(changing_factors.hindrance(NICK.id, app_id), StillDemanded)
+
+
+@pytest.mark.rule("TOT-09")
+def test_codes_by_mail_let_nobody_in_alone() -> None:
+    passkey = set_up(ZOE.id, "passkey")
+    set_up(ZOE.id, "email_code")
+    act(changing_factors.remove_password, ZOE.id, by=ZOE)
+    with refused(LastWayIn):
+        changing_factors.remove(ZOE.id, passkey, by=ZOE)
+
+
 def test_nobody_removes_what_somebody_else_has() -> None:
     mine = set_up(DAN.id)
     with refused(NotFound):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.login.offering import offers_passkey
-from idp.login.steps import Standing, Step, next_step, ways
+from idp.login.steps import Standing, Step, is_stuck, next_step, ways
 from idp.sessions.levels import LEVELS, rank
 
 NOBODY = frozenset[str]()
@@ -15,6 +15,9 @@ CODES = APP | {"recovery_code"}
 PASSKEY = frozenset({"passkey"})
 BOTH = frozenset({"password", "passkey"})
 EVERYTHING = CODES | PASSKEY
+MAIL = frozenset({"email_code"})
+NO_MAIL = APP | PASSKEY | {"recovery_code", "sso"}
+"""Methods among which codes by mail are not."""
 
 
 def named(proven: frozenset[str] = NOBODY, held: frozenset[str] = PASSWORD, **more: object) -> Standing:
@@ -64,6 +67,18 @@ def named(proven: frozenset[str] = NOBODY, held: frozenset[str] = PASSWORD, **mo
         (named(PASSWORD, is_stale=True), Step.PASSWORD),
         (named(APP, APP, is_stale=True), Step.VERIFY),
         (named(APP, APP, is_stale=True, is_trusted=True), Step.VERIFY),
+        # codes by mail, and what cannot be given now
+        (named(PASSWORD, PASSWORD | MAIL), Step.VERIFY),
+        (named(PASSWORD | MAIL, PASSWORD | MAIL), Step.DONE),
+        (named(PASSWORD | MAIL, PASSWORD | MAIL, least="aal2", methods=NO_MAIL), Step.ENROL),
+        (named(PASSWORD, out_of_reach=MAIL), Step.VERIFY),
+        (named(PASSWORD, CODES, out_of_reach=MAIL), Step.VERIFY),
+        (named(APP, APP, out_of_reach=MAIL), Step.DONE),
+        (named(PASSWORD, out_of_reach=MAIL, is_trusted=True), Step.DONE),
+        (named(PASSWORD, out_of_reach=MAIL, is_trusted=True, least="aal2"), Step.VERIFY),
+        (named(PASSWORD, out_of_reach=MAIL, is_trusted=True, must_renew=True), Step.VERIFY),
+        (named(PASSWORD, out_of_reach=MAIL, is_stale=True), Step.PASSWORD),
+        (named(MAIL, out_of_reach=MAIL), Step.PASSWORD),
         # a password that proves nobody alone
         (named(PASSWORD, must_renew=True), Step.RENEW),
         (named(PASSWORD, APP, must_renew=True), Step.VERIFY),
@@ -92,6 +107,10 @@ def test_what_is_asked_next(standing: Standing, step: Step) -> None:
         (named(PASSKEY, EVERYTHING, is_stale=True, least="phr"), ("passkey",)),
         (named(APP, CODES, is_stale=True, least="phr"), ("totp", "recovery_code")),
         (named(PASSWORD), ()),
+        (named(PASSWORD, EVERYTHING | MAIL), ("passkey", "totp", "email_code", "recovery_code")),
+        (named(PASSWORD, CODES | MAIL, methods=NO_MAIL), ("totp", "recovery_code")),
+        (named(PASSWORD, PASSWORD | MAIL | {"recovery_code"}, methods=NO_MAIL), ("email_code", "recovery_code")),
+        (named(PASSWORD, CODES, out_of_reach=MAIL), ("totp", "recovery_code")),
     ],
 )
 def test_the_ways_that_help(standing: Standing, found: tuple[str, ...]) -> None:
@@ -125,13 +144,14 @@ def test_a_passkey_is_offered_where_nothing_else_is_asked(standing: Standing, is
     assert offers_passkey(standing) is is_offered
 
 
-METHODS = st.frozensets(st.sampled_from(["password", "totp", "recovery_code", "passkey"]))
+METHODS = st.frozensets(st.sampled_from(["password", "totp", "recovery_code", "passkey", "email_code"]))
 LEVEL = st.sampled_from(["", *LEVELS, "gold"])
 STANDINGS = st.builds(
     Standing,
     proven=METHODS,
     held=METHODS,
     methods=METHODS,
+    out_of_reach=st.sampled_from([NOBODY, MAIL]),
     aim=LEVEL,
     least=st.sampled_from(["", *LEVELS]),
     **{name: st.booleans() for name in (
@@ -172,7 +192,7 @@ def test_nothing_is_set_up_before_everything_that_would_help_was_proven(standing
 
 @given(STANDINGS)
 def test_whatever_is_asked_can_be_given(standing: Standing) -> None:
-    """No circle: a second factor is asked for only where there is one."""
+    """No circle: a second factor is asked for only where there is one, or where somebody else has to help."""
     if next_step(standing) is Step.VERIFY:
-        assert ways(standing)
+        assert ways(standing) or is_stuck(standing)
         assert set(ways(standing)) <= standing.held
