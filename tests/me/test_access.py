@@ -89,7 +89,7 @@ def test_a_yes_names_the_whole_way(acme: Flask) -> None:
     act(teams.add, ACME, OPS, ["mem_nick"])
     give(to(OPS, "developer", actors.at(EU)))
     said = text_of(ask(browser_of(acme, "nick"), may="permission:payments.write", place="de"))
-    for words in ("Yes: Make and change payments in De", "The role \u2068Developer\u2069 allows it", "You would lose it",
+    for words in ("Yes: Make and change payments in De", "The role \u2068Developer\u2069 allows it", "You would lose",
                   "You are in the team \u2068Operations\u2069", "the group \u2068Europe\u2069",
                   "Your membership is active"):  # fmt: skip
         assert words in said, words
