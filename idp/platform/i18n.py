@@ -141,7 +141,7 @@ def instant(at: int, zone: str = "") -> str:
     moment = datetime.fromtimestamp(at // clock.SECOND, known or UTC)
     tag = {"en": "en_GB", PSEUDO: "en_GB"}.get(locale(), locale().replace("-", "_"))
     said = format_datetime(moment, "medium", locale=tag)
-    return f"{said} {format_datetime(moment, 'zzz', locale=tag) if known else 'UTC'}"
+    return f"{said} {format_datetime(moment, 'ZZZZ', locale=tag) if known else 'UTC'}"
 
 
 @lru_cache

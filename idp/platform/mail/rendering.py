@@ -70,13 +70,13 @@ class Shaped:
 
 def _shaped(letter: Letter, settings: Settings, *, is_html: bool) -> Shaped:
     template = _environment(is_html).get_template(f"mail/{letter.template}.txt")
-    values = {**_facts(letter, is_html=is_html), **_fields(letter, settings)}
+    values = {**_facts(letter, is_html=is_html), **_fields(letter, settings, is_html=is_html)}
     context = template.new_context({**values, "layout": f"mail/layout.{'html' if is_html else 'txt'}"})
     subject = "".join(template.blocks["subject"](context))
     return Shaped(subject, template.render(context.get_all()).strip() + "\n")
 
 
-def _fields(letter: Letter, settings: Settings) -> dict[str, object]:
+def _fields(letter: Letter, settings: Settings, *, is_html: bool) -> dict[str, object]:
     """What every layout may use: links are ours, and so is their host."""
     return {
         "to": foreign_text.defused(letter.to, foreign_text.LONGEST_PASSAGE),
@@ -84,7 +84,7 @@ def _fields(letter: Letter, settings: Settings) -> dict[str, object]:
         "not_me_link": f"{settings.issuer}{_own_path(letter.not_me)}" if letter.not_me else "",
         "host": urlsplit(settings.issuer).netloc,
         "code": letter.code,
-        "until": i18n.instant(letter.expires_at, letter.zone) if letter.expires_at else "",
+        "until": _time(letter.expires_at, letter, is_html) if letter.expires_at else "",
         "product": pages.PRODUCT,
         "language": i18n.locale(),
         "direction": i18n.direction(),
@@ -106,7 +106,7 @@ def _facts(letter: Letter, *, is_html: bool) -> dict[str, str]:
 
 def _said(kind: Kind, value: str | int, letter: Letter, is_html: bool) -> str:
     if kind == "instant":
-        return i18n.instant(int(value), letter.zone)
+        return _time(int(value), letter, is_html)
     if kind in ("number", "word"):
         return str(value)
     longest = foreign_text.LONGEST_PASSAGE if kind == "passage" else foreign_text.LONGEST_TEXT
@@ -117,6 +117,11 @@ def _said(kind: Kind, value: str | int, letter: Letter, is_html: bool) -> str:
         return Markup("<bdi>{}</bdi>").format(said)
     is_mixed = i18n.direction() == "rtl" or foreign_text.is_right_to_left(said)
     return _ISOLATED.format(said) if is_mixed else said
+
+
+def _time(at: int, letter: Letter, is_html: bool) -> str:
+    said = i18n.instant(at, letter.zone)
+    return Markup("<bdi>{}</bdi>").format(said) if is_html else said
 
 
 def _line(subject: str) -> str:
