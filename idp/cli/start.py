@@ -5,12 +5,16 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 from flask import Flask
 
 from idp.audit.trail import SYSTEM
 from idp.cli.door import make_what_comes_with_the_release
 from idp.keys import master_keys, material, rotation
 from idp.platform import configuration, database, schema, settings
+from idp.platform.mail import ways
+
+log = structlog.get_logger()
 
 
 def _put_the_master_key_on_record() -> None:
@@ -27,11 +31,18 @@ def make_missing_keys() -> None:
             rotation.ensure(pairs, by=SYSTEM)
 
 
+def _say_whether_mail_can_leave() -> None:
+    """Letters wait without a way out; who starts the provider hears of it, as in `idp doctor`."""
+    if ways.way_of(settings.settings()) is None:
+        log.warning("mail cannot leave, letters wait: set IDP_MAIL")
+
+
 STEPS: Final[tuple[Callable[[], None], ...]] = (
     schema.check,
     _put_the_master_key_on_record,
     make_missing_keys,
     make_what_comes_with_the_release,
+    _say_whether_mail_can_leave,
 )
 """Every one of them may refuse. Asking twice changes nothing, and nodes that start at once wait for one another."""
 
