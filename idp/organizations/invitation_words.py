@@ -26,6 +26,9 @@ PATH = "/invitations"
 LONGEST_MESSAGE = 500
 """Characters of what an inviter writes (HTT-09)."""
 
+KINDS = ("organization", "account_group", "account")
+"""What a role may be for, the widest first."""
+
 _LINK = re.compile(r"[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:", re.IGNORECASE)
 
 
@@ -38,7 +41,7 @@ class MessageUnusable(Invalid):
 
 @dataclass(frozen=True)
 class Place:
-    """A role that an invitation brings, and where: `kind` is `organization`, `account` or `account_group`.
+    """A role that an invitation brings, and where: `kind` is one of `KINDS`.
 
     `livemode` is that of an account.
     """
@@ -161,7 +164,6 @@ def _places(invitation: Invitation, organization: str) -> list[Place]:
         .outerjoin(Account, Account.id == Placement.account_id)
         .outerjoin(AccountGroup, AccountGroup.id == InvitationGrant.account_group_id)
         .where(InvitationGrant.invitation_id == invitation.id)
-        .order_by(InvitationGrant.id)
     )
     found = []
     for role, placement_id, account, livemode, group in database.session().execute(brought):
@@ -171,4 +173,4 @@ def _places(invitation: Invitation, organization: str) -> list[Place]:
             found.append(Place(role, "account_group", group))
         else:
             found.append(Place(role, "organization", organization))
-    return found
+    return sorted(found, key=lambda one: (KINDS.index(one.kind), one.name, one.role))
