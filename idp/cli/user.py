@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from idp.cli import naming, output
+from idp.cli.address import address
 from idp.cli.door import Noun, from_stdin, operator
 from idp.cli.output import Json, moment
 from idp.credentials import factors, held, passwords, recovery_codes
@@ -21,6 +22,7 @@ from idp.users.models import Address, User
 from idp.users.users import UserSettings
 
 user = Noun("user", help="People: one login each, any number of organizations. USER is an id, username or address.")
+user.add_command(address)
 
 _claim = click.option(
     "--claim",
