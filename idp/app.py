@@ -17,7 +17,7 @@ import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, clients, declaration
 from idp.credentials import authenticator_apps, email_codes, factors, passwords, recovery_codes
-from idp.login import passkey_offers
+from idp.login import everywhere, passkey_offers
 from idp.login import views as login
 from idp.me import views as me
 from idp.oauth import authorizations
@@ -84,6 +84,7 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_disabling(ownership.require_owns_nothing)
     lifecycle.before_disabling(people.end_with)
     lifecycle.before_disabling(authorizations.end_with)
+    everywhere.also(authorizations.end_everywhere)
     lifecycle.locks_before_deleting(memberships.lock_homes)
     lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)

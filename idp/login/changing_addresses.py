@@ -16,11 +16,11 @@ from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.credentials import allowances, mailed_links
 from idp.credentials.mailed_links import Link, LinkVoid, Purpose
+from idp.login import everywhere
 from idp.organizations import proven_addresses
 from idp.platform import clock, i18n, outbox
 from idp.platform.errors import Conflict, Invalid, Refusal
 from idp.platform.outbox import Letter
-from idp.sessions import people, trusted_devices
 from idp.users import addresses, languages, leaving, lifecycle, names, users, zones
 from idp.users.locks import lock
 from idp.users.models import Address, User
@@ -353,8 +353,7 @@ def undo(token: str) -> Opened:
     for one in addresses.of(user_id):
         leaving.keep(one, by=by)
     _void(user_id, kept)
-    trusted_devices.end_all_of(user_id, by=by)
-    ended = people.end_all_of(user_id, because="revoked", by=by)
+    ended = everywhere.sign_out(user_id, because="revoked", by=by)
     trail.record("user.address.undone", by=by, subject=user_id, after={"sessions": ended}, email=kept.address)
     if kept.recovers_from > at:
         rest = [one for one in proven_addresses.counting(user_id) if one is not kept]
@@ -365,7 +364,6 @@ def undo(token: str) -> Opened:
 
 def _void(user_id: str, kept: Address) -> None:
     mailed_links.end_all("verify", user_id)
-    mailed_links.end_all("recover", user_id)
     mailed_links.end_all("undo", user_id, address_key=kept.address_key)
 
 

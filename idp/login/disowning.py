@@ -4,7 +4,7 @@ from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.credentials import mailed_links
 from idp.credentials.mailed_links import Link
-from idp.sessions import people, trusted_devices
+from idp.login import everywhere
 from idp.users.locks import lock
 
 
@@ -14,15 +14,11 @@ def find(token: str) -> Link:
 
 
 def disown(token: str) -> Link:
-    """Sign the link's person out everywhere: every session ends, no browser is trusted any more, and no link recovers
-    a password. Inside `database.writing()`. Raises `LinkVoid`.
-    """
+    """Sign the link's person out everywhere; the link is used up. Inside `database.writing()`. Raises `LinkVoid`."""
     user_id = find(token).user_id or ""
     lock(user_id)
     link = mailed_links.spend(token, "not_me")
     by = Actor("user", user_id)
-    mailed_links.end_all("recover", user_id)
-    trusted_devices.end_all_of(user_id, by=by)
-    ended = people.end_all_of(user_id, because="revoked", by=by)
+    ended = everywhere.sign_out(user_id, because="revoked", by=by)
     trail.record("user.disowned", by=by, subject=user_id, after={"sessions": ended}, email=link.address)
     return link

@@ -11,12 +11,11 @@ from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
 from idp.credentials import mailed_links, passwords
 from idp.credentials.mailed_links import Link, LinkVoid
-from idp.login import asking, changing_factors, identifiers
+from idp.login import asking, changing_factors, everywhere, identifiers
 from idp.login.asking import Asked
 from idp.organizations import proven_addresses
 from idp.platform import clock, outbox
 from idp.platform.outbox import Letter
-from idp.sessions import people
 from idp.users import addresses, languages, lifecycle, names
 from idp.users.locks import lock
 from idp.users.models import Address
@@ -78,16 +77,15 @@ def write(asked: Asked) -> None:
 
 
 def recover(token: str, hashed: str, *, is_short: bool) -> Recovery:
-    """Let `hashed` (of `passwords.hash`) be the password of the link's person, who is locked: the link is used up, the
-    others die, no browser is trusted any more, every session ends. Second factors stay. Raises `LinkVoid`.
+    """Let `hashed` (of `passwords.hash`) be the password of the link's person, and sign them out everywhere. It is
+    used up, and the others die. Second factors stay. Raises `LinkVoid`.
     """
     user_id = find(token).user_id
     lock(user_id)
     recovery = _standing(mailed_links.spend(token, "recover"))
     by = Actor("user", user_id)
-    mailed_links.end_all("recover", user_id)
     changing_factors.set_password(user_id, hashed, by=by, is_short=is_short, by_mail=True)
-    ended = people.end_all_of(user_id, because="password_changed", by=by)
+    ended = everywhere.sign_out(user_id, because="password_changed", by=by)
     trail.record("user.recovered", by=by, subject=user_id, after={"sessions": ended}, email=recovery.address)
     return recovery
 

@@ -176,6 +176,11 @@ def end_with(user: User, by: Actor) -> None:
     end_all(because="disabled", by=by, user_id=user.id)
 
 
+def end_everywhere(user_id: str, because: str, by: Actor) -> None:
+    """A step of `login.everywhere`: whoever is signed out everywhere is so in applications that stay connected, too."""
+    end_all(because=because, by=by, user_id=user_id)
+
+
 def _agreeing(user_id: str, client_id: str, organization_id: str) -> list[ColumnElement[bool]]:
     """What is true of the authorizations that agree with whichever of these is given."""
     given = (

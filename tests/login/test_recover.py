@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import event, select, update
 
 from idp.audit.models import EntryDetail
-from idp.credentials import hashing, mailed_links, passwords
+from idp.credentials import hashing, mailed_links, not_me, passwords
 from idp.credentials.models import MailedLink, Password
 from idp.login import recovering, transactions
 from idp.login.demands import Demand
@@ -29,6 +29,9 @@ from tests.actors import GOOD, Browser, Page, transaction_in
 from tests.flows.test_sameness import said
 from tests.login.conftest import made
 from tests.login.test_sign_in import asked_for, sessions_in
+from tests.oauth import minting
+from tests.oauth.actors import Browser as Visitor
+from tests.oauth.actors import relying_party
 from tests.traces import OPERATOR, entries, events
 
 NEW = "staple battery horse correct"
@@ -619,3 +622,20 @@ def test_the_sign_in_itself_knows_nothing_of_a_link_that_was_not_used(browser: B
     database.session().rollback()
     assert transactions.find(known, transaction_in(browser.get(address))).proofs == ()
     assert browser.get(address.replace("/login", "/login/verify")).name == "login"
+
+
+@pytest.mark.rule("RST-01", "REF-09")
+@pytest.mark.parametrize("by", ["a new password", "saying that it was somebody else"])
+def test_applications_that_stay_connected_end_too(app: Flask, browser: Browser, olivia: str, by: str) -> None:
+    shop = relying_party(app, "shop", first_party=True, id_token_signed_response_alg="ES256")
+    minting.make_keys()
+    elsewhere = Visitor(app, "203.0.113.7")
+    elsewhere.sign_in("olivia")
+    tokens = shop.redeem(elsewhere.get(shop.authorize_url(scope="openid offline_access")))
+    if by == "a new password":
+        recover(browser, mailed(browser))
+    else:
+        with database.writing():
+            path = not_me.path(olivia, MAILBOX, MAILBOX)
+        browser.send(browser.get(path), "not-me-submit")
+    assert shop.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"]).status_code == 400
