@@ -117,14 +117,16 @@ def make(token: str, newcomer: Newcomer) -> str:
 
 def make_holder(address: str, newcomer: Newcomer) -> str:
     """Make a person who has just shown that they read that address; their id. Raises `AddressTaken`."""
+    key = names.parse_address(address).key
+    mailed_links.hold_all_to("sign_up", key)
     user_id = identifiers.user()
     by = Actor("user", user_id)
     person = users.create(UserSettings(claims=newcomer.claims), id=user_id, by=by)
-    given = addresses.give(address, person, released=proven_addresses.may_be_given, by=by)
+    addresses.give(address, person, released=proven_addresses.may_be_given, by=by)
     with contextlib.suppress(UsernameTaken):  # then the id stays the username: the address signs in all the same
         users.reconfigure(person, UserSettings(address, newcomer.claims), by=by)
     passwords.store(user_id, newcomer.hashed, by=by)
-    mailed_links.end_all_to("sign_up", given.address_key)
+    mailed_links.end_all_to("sign_up", key)
     return user_id
 
 
