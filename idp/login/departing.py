@@ -66,7 +66,7 @@ def depart(user_id: str, typed: str, *, by: Actor) -> None:
     person = lock(user_id)
     for hindrance in hindrances(user_id):
         raise hindrance
-    if names.username_key(typed) != person.username_key:
+    if names.username_key(typed.strip()) != person.username_key:
         raise WrongName(field="username")
     _say_farewell(person)
     lifecycle.delete(person, by=by)

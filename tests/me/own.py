@@ -8,8 +8,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from idp.credentials import passwords, phc
-from idp.platform import database
+from idp.platform import clock, correlation, database
+from idp.platform.correlation import Origin
 from idp.platform.database import Prepared
+from idp.sessions import browsers, people
+from idp.sessions.proofs import Proof
 from tests.actors import GOOD
 from tests.oauth.actors import Browser
 from tests.traces import OPERATOR
@@ -18,11 +21,14 @@ _HASH = phc.make(GOOD)
 
 
 def browser_of(app: Flask, username: str, address: str = "192.0.2.1") -> Browser:
-    """A browser in which this person of Acme or Birch is signed in."""
-    with database.writing():
-        passwords.store(f"usr_{username}", _HASH, by=OPERATOR)
+    """A browser in which this person of Acme or Birch has just signed in by a password."""
     found = Browser(app, address)
-    assert found.sign_in(username).name == "me"
+    database.session().rollback()
+    with correlation.working_for(Origin("", address, "")), database.writing():
+        passwords.store(f"usr_{username}", _HASH, by=OPERATOR)
+        known, _ = browsers.begin()
+        _, cookie = people.open_session(known, f"usr_{username}", [Proof("password", clock.now())])
+    found.put_cookie(cookie)
     return found
 
 
