@@ -16,17 +16,18 @@ from tests.traces import OPERATOR
 EVIL = "<img src=x onerror=alert(1)>\"'{{7*7}}"
 LONG = "Maximiliane Freifrau von und zu Hohenstein-Wolkenburg-Lichtenfels-Schwarzenbach"
 
+_HASH = phc.make(GOOD)
+
 
 def build() -> None:
     """Make them all. Everybody's password is `GOOD`."""
     start()
-    hashed = phc.make(GOOD)
     with database.writing():
         for name, said in (("olivia", "Olivia Lund"), ("bob", "Bob"), ("una", "Una"), ("tom", "Tom"), ("mona", LONG),
                            ("eve", EVIL), ("nick", "Nick"), ("otto", "Otto")):  # fmt: skip
             given = UserSettings(name, {"name": said})
             users.create(given, id=f"usr_{name}", email=f"{name}@northwind.test", verified=True, by=OPERATOR)
-            passwords.store(f"usr_{name}", hashed, by=OPERATOR)
+            give_password(f"usr_{name}")
         _organization("northwind", "Northwind", {"eu": "EU shop", "us": "US shop", "box": "Sandbox"})
         _organization("hundreds", "Hundreds & Sons", {f"s{n:03}": f"Shop {n:03}" for n in range(300)})
         _organization("evil", EVIL, {"evil": EVIL})
@@ -39,6 +40,11 @@ def build() -> None:
             _give("tom", "developer", f"northwind/{key}")
         memberships.add("org_northwind", NewMember("usr_una", id="mem_una"), by=OPERATOR)
         _give("una", "developer", "northwind/eu")
+
+
+def give_password(user_id: str) -> None:
+    """Let the person's password be `GOOD`. Inside `database.writing()`."""
+    passwords.store(user_id, _HASH, by=OPERATOR)
 
 
 def _organization(key: str, name: str, shops: dict[str, str]) -> None:
