@@ -120,7 +120,7 @@ def test_a_payout_asks_for_a_second_factor_and_works_with_one(demo: Demo, browse
         press(plain, "#otp-submit")
         choose(plain, "Northwind EU")
         assert "POST /payouts" in allowed(plain)
-    demo.idp("user", "reset-mfa", "olivia", "--reason", "the story is over")
+    demo.idp("user", "reset-mfa", "olivia", "--now", "--reason", "the story is over")
 
 
 def test_an_organization_that_wants_more_says_so_at_the_next_token(demo: Demo, browser: Browser) -> None:
@@ -140,7 +140,7 @@ def test_an_organization_that_wants_more_says_so_at_the_next_token(demo: Demo, b
         expect(page.locator("details.pop > summary")).to_contain_text("Northwind US")
         assert (claims(page)["account_id"], claims(page)["acr"]) == ("acct_northwind_us", "aal2")
     demo.idp("org", "update", "northwind", "--policy", "mfa=optional")
-    demo.idp("user", "reset-mfa", "bob", "--reason", "the story is over")
+    demo.idp("user", "reset-mfa", "bob", "--now", "--reason", "the story is over")
 
 
 def test_money_moves_once_however_often_the_page_is_loaded(demo: Demo, browser: Browser) -> None:

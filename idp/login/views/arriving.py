@@ -56,8 +56,8 @@ def around(asked_in: str, user_id: str | None) -> Around:
     return Around(known is None or known.id != asked_in, others)
 
 
-def void(over: LinkVoid, again: str) -> Response:
-    """What is answered for a link that cannot be used: with a way to a new one, at `again`."""
+def void(over: LinkVoid, again: str = "") -> Response:
+    """What is answered for a link that cannot be used: with a way to a new one, at `again`, where there is one."""
     page = answers.page(
         "login/link_void.html", None, over.status, again=again, reference=correlation.current().request_id
     )

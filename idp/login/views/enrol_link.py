@@ -30,7 +30,7 @@ def show(token: str) -> ResponseReturnValue:
     try:
         return _page(token, enrol_links.find(token))
     except LinkVoid as over:
-        return arriving.void(over, "/login")
+        return arriving.void(over)
 
 
 @public
@@ -43,7 +43,7 @@ def follow(token: str) -> ResponseReturnValue:
             back = _ANOTHER if has.passkeys else _SECURITY
             begun = enrol_links.follow(token, browser.known_or_new().id, return_to=back)
     except LinkVoid as over:
-        return arriving.void(over, "/login")
+        return arriving.void(over)
     return answers.onward(begun)
 
 

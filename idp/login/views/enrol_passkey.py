@@ -20,8 +20,6 @@ from idp.platform.i18n import gettext as _
 from idp.sessions import devices
 from idp.users import users
 
-HOME = "/login"
-
 
 def init(app: Flask) -> None:
     """Serve these in `app`."""
@@ -48,7 +46,7 @@ def set_up() -> ResponseReturnValue:
         with database.writing():
             settled, cookie, codes = _registered()
     except LinkVoid as over:
-        return arriving.void(over, HOME)
+        return arriving.void(over)
     if cookie:
         browser.carry(browser.known_or_new(), cookie)
     return enrol_codes.page(settled, codes) if codes else answers.onward(settled)

@@ -28,7 +28,7 @@ def show(token: str) -> ResponseReturnValue:
     try:
         reset = factor_resets.find(token)
     except LinkVoid as over:
-        return arriving.void(over, "/login")
+        return arriving.void(over)
     arriving.begin_browser()
     shown_as = users.find(reset.user_id).username
     return answers.page("login/keep.html", None, action=f"{PATH}/{token}", reset=reset, shown_as=shown_as)
@@ -42,7 +42,7 @@ def say(token: str) -> ResponseReturnValue:
         with database.writing():
             factor_resets.cancel_by_link(token)
     except LinkVoid as over:
-        return arriving.void(over, "/login")
+        return arriving.void(over)
     return redirect(DONE, 303)
 
 
