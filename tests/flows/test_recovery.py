@@ -293,12 +293,12 @@ PAGES: dict[str, tuple[str, Callable[[Page, Visitor, MailServer], None]]] = {
 }
 
 
-@pytest.mark.parametrize("looking", LOOKS)
+@pytest.mark.parametrize("looking", ["wide", "narrow and dark", "right to left, narrow"])
 def test_every_page_is_accessible_and_fits(visitor: Visitor, server: MailServer, looking: str) -> None:
+    is_read = LOOKS[looking].language == "en"
     for shown, (path, reach) in PAGES.items():
-        with visitor.visit(path, LOOKS[looking]) as page:
-            if LOOKS[looking].language != "en" and reach in (opened, refused):
-                continue  # its way there is read in English
-            reach(page, visitor, server)
-            assert accessibility_problems(page) == [], shown
-            assert overflow(page) == 0, shown
+        if is_read or shown in ("asked", "not me", "signed up"):
+            with visitor.visit(path, LOOKS[looking]) as page:
+                reach(page, visitor, server)
+                assert accessibility_problems(page) == [], shown
+                assert overflow(page) == 0, shown
