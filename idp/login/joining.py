@@ -120,7 +120,10 @@ def demand(invitation: Invitation, user_id: str, shown: Evidence) -> Demand | No
 
 
 def demand_of_anybody(invitation: Invitation, user_id: str) -> Demand:
-    """What a sign-in asks that leads to the invitation: of that person, or (empty) of whoever comes."""
+    """What a sign-in asks that leads to the invitation: of that person, or (empty) of whoever comes.
+
+    Raises `CompanySignInOnly`.
+    """
     wanted = demand(invitation, user_id, Evidence(())) if user_id else None
     hosts = (invitation.organization_id,)
     return wanted or Demand(login_hint=invitation.address, person=user_id, organizations=hosts)

@@ -650,6 +650,18 @@ def test_guests_show_what_guests_show(app: Flask, northwind: str, guests: str, n
     assert standing(northwind, mia) == "active"
 
 
+def test_who_could_not_join_is_told_before_they_sign_in_or_are_made(app: Flask, northwind: str) -> None:
+    with database.writing():
+        domains.confirm(northwind, domains.claim(northwind, "northwind.test", by=OPERATOR).id, by=OPERATOR)
+    policy(northwind, guests="sso_only")
+    made("mia", email="mia@example.com")
+    browser = Browser(app)
+    page = browser.send(browser.get(invite("view_only", address="mia@example.com")), "invitation-accept")
+    assert (page.status, page.name, page.alerts) == (403, "invitation", 1)
+    page = make_account(browser, invite("view_only"))
+    assert (page.status, page.name, page.alerts, holder()) == (403, "invitation", 1, "")
+
+
 def test_a_disabled_person_joins_nothing(app: Flask, northwind: str) -> None:
     nora = made("nora", email=NEW)
     browser, path = Browser(app), invite("view_only")

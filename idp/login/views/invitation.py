@@ -89,7 +89,7 @@ def accept(token: str) -> ResponseReturnValue:
         is_new = request.form.get("way") != SIGN_IN and not joining.holder(invitation)
         if is_new and joining.may_be_made(invitation):
             return redirect(f"{PATH}/{token}/account", 303)
-        return _to_sign_in(token)
+        return _to_sign_in(token, invitation)
     if request.form.get("person") != session.id:  # shown to somebody else, or to nobody
         return redirect(f"{PATH}/{token}", 303)
     return _join(token, invitation.organization_id, session)
@@ -117,6 +117,8 @@ def make_account(token: str) -> ResponseReturnValue:
             settled, cookie = _made(token, newcomer)
     except AddressTaken:
         return redirect(f"{PATH}/{token}", 303)
+    except CompanySignInOnly as refusal:
+        return _page(token, invitation, refusal)
     except (Invalid, TooBusy) as refusal:
         return _account_page(token, invitation, refusal)
     if cookie:
@@ -171,17 +173,23 @@ def _to_show_more(token: str, session: LiveSession, wanted: Demand) -> SignIn:
     return transactions.pick(begun, session.user_id, session.id)
 
 
-def _to_sign_in(token: str) -> ResponseReturnValue:
+def _to_sign_in(token: str, invitation: Invitation) -> ResponseReturnValue:
     """To the password of whose address it is, or to saying who one is; and back to the invitation."""
-    with database.writing():
-        known = browser.locked()
-        invitation = joining.find(token, known)
-        user_id = joining.holder(invitation)
-        demand = joining.demand_of_anybody(invitation, user_id)
-        begun = transactions.begin(known.id, demand, return_to=joining.way_back(invitation, known))
-        if user_id:
-            begun = transactions.name(begun, invitation.address, user_id)
+    try:
+        with database.writing():
+            begun = _begun(token)
+    except CompanySignInOnly as refusal:
+        return _page(token, invitation, refusal)
     return answers.onward(begun)
+
+
+def _begun(token: str) -> SignIn:
+    known = browser.locked()
+    invitation = joining.find(token, known)
+    user_id = joining.holder(invitation)
+    demand = joining.demand_of_anybody(invitation, user_id)
+    begun = transactions.begin(known.id, demand, return_to=joining.way_back(invitation, known))
+    return transactions.name(begun, invitation.address, user_id) if user_id else begun
 
 
 def _made(token: str, newcomer: Newcomer) -> tuple[SignIn, str]:
