@@ -82,7 +82,7 @@ def test_a_session_says_who_proved_what_and_when(olivia: str) -> None:
     assert opened.proofs[0].age() < clock.MINUTE
     (entry,) = entries(opened.id)
     assert (entry.event, entry.actor_id) == ("session.opened", olivia)
-    assert json.loads(entry.after_json or "") == {"person": olivia, "by": ["password"]}
+    assert json.loads(entry.after_json or "") == {"person": olivia, "by": ["password"], "new_browser": True}
     (line,) = listings.sessions(olivia)
     assert (line.username, line.address, line.methods) == ("olivia", "198.51.100.7", ("password",))
     assert line.user_agent == ("Browser/1" + "x" * 500)[:256]
