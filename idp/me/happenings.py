@@ -123,10 +123,13 @@ class Happening:
 
 @dataclass(frozen=True)
 class Names:
-    """What ids are called: organizations and clients that the entries of a page name."""
+    """What is called how that the entries of a page name: organizations and clients by their ids, roles by organization
+    and key.
+    """
 
     organizations: Mapping[str, str]
     clients: Mapping[str, str]
+    roles: Mapping[tuple[str, str], str]
 
 
 def told(found: Found, user_id: str, names: Names) -> Happening:
@@ -173,10 +176,15 @@ def _detail(found: Found, names: Names) -> str:
         kind() if kind else "",
         names.clients.get(client_of(found), ""),
         found.email if found.event.startswith("user.address.") else "",
-        _named(found, "role_key") if found.event.startswith("grant.") else "",
+        _role(found, names) if found.event.startswith("grant.") else "",
         names.organizations.get(found.organization_id or "", ""),
     )
     return " · ".join(part for part in parts if part)
+
+
+def _role(found: Found, names: Names) -> str:
+    key = _named(found, "role_key")
+    return names.roles.get((found.organization_id or "", key), key)
 
 
 def _named(found: Found, key: str) -> str:

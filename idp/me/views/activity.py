@@ -13,7 +13,7 @@ from idp.me import happenings
 from idp.me.happenings import Happening, Names
 from idp.me.views import frame
 from idp.oauth import connected
-from idp.organizations import own_memberships
+from idp.organizations import own_memberships, roles
 from idp.platform import clock
 from idp.sessions import listings
 from idp.sessions.people import LiveSession
@@ -65,10 +65,10 @@ def of(user_id: str, kind: str = "", *, after: Cursor | None = None, limit: int)
 
 
 def told(entries: Sequence[Found], user_id: str) -> list[Happening]:
-    """The entries in the words of the page; two statements for the names in them."""
+    """The entries in the words of the page; three statements for the names in them."""
     organizations = {one.organization_id for one in entries if one.organization_id}
     clients = {happenings.client_of(one) for one in entries} - {""}
-    names = Names(own_memberships.names_of(organizations), connected.names_of(clients))
+    names = Names(own_memberships.names_of(organizations), connected.names_of(clients), roles.names_in(organizations))
     return [happenings.told(one, user_id, names) for one in entries]
 
 
