@@ -22,6 +22,7 @@ from idp.platform import clock, i18n, outbox
 from idp.platform.errors import Conflict, Invalid, Refusal
 from idp.platform.outbox import Letter
 from idp.users import addresses, languages, leaving, lifecycle, names, users, zones
+from idp.users.addresses import AddressTaken
 from idp.users.locks import lock
 from idp.users.models import Address, User
 from idp.users.users import UserSettings
@@ -213,7 +214,10 @@ def confirm(token: str) -> Opened:
     link = mailed_links.find(token, "verify")
     addresses.hold(link.address, link.user_id or "")
     found = _looked_at(mailed_links.spend(token, "verify"))
-    prove(found.user_id, found.address, replaces=link.rests_on, by=Actor("user", found.user_id))
+    try:
+        prove(found.user_id, found.address, replaces=link.rests_on, by=Actor("user", found.user_id))
+    except AddressTaken:  # by somebody who proved it in the same moment
+        raise LinkVoid from None
     return found
 
 

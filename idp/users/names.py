@@ -100,7 +100,7 @@ def parse_address(text: str) -> EmailAddress:
     try:
         parsed = validate_email(text, check_deliverability=False, strict=True, test_environment=True)
     except EmailNotValidError as error:
-        raise NotAnAddress(f"not an e-mail address: {error}", field="email") from None
+        raise NotAnAddress(f"not an e-mail address: {str(error).rstrip('.')}", field="email") from None
     local = _folded(parsed.local_part)
     for part in (local, *parsed.domain.split(".")):
         _require_one_script(part)

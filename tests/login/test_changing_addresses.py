@@ -1,6 +1,8 @@
 """Addresses that people change themselves: nobody has one that does not reach them; who reads the old one undoes it."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import time_machine
@@ -13,7 +15,7 @@ from idp.login import changing_addresses, identifiers
 from idp.login.changing_addresses import LastAddress, StillPrimary, TooManyAddresses, TooManyLetters
 from idp.organizations import proven_addresses
 from idp.platform import clock, database
-from idp.platform.errors import Invalid
+from idp.platform.errors import Invalid, Refusal
 from idp.platform.outbox import Letter
 from idp.sessions import browsers, people
 from idp.sessions.proofs import Proof
@@ -45,11 +47,11 @@ def bob(app: Flask) -> str:
 
 def ask(user_id: str, text: str, *, is_change: bool = False) -> str:
     """Ask for an address, and the token of the letter that is mailed; empty where none is that proves anything."""
-    known = len(letters())
+    before = letters()
     with database.writing():
         changing_addresses.ask(user_id, text, is_change=is_change, by=Actor("user", user_id))
-    (posted,) = letters()[known:]
-    return token_of(posted) if posted.template == "verify" else ""
+    posted = [one for one in letters() if one not in before and one.template == "verify"]
+    return token_of(*posted) if posted else ""
 
 
 def token_of(letter: Letter) -> str:
@@ -127,8 +129,8 @@ def test_whoever_reads_the_old_address_undoes_the_change(olivia: str, clockwork:
         users.reconfigure(users.find(olivia), UserSettings(OLD), by=OPERATOR)
     confirm(ask(olivia, NEW, is_change=True))
     assert users.find(olivia).username == NEW
-    pending, session_id = ask(olivia, OTHER), signed_in(olivia)
     clockwork.shift(WEEK - 1)
+    pending, session_id = ask(olivia, OTHER), signed_in(olivia)
     token = undoing(OLD)
     undo(token)
     assert held(olivia) == {OLD: "primary"}
@@ -143,11 +145,17 @@ def test_whoever_reads_the_old_address_undoes_the_change(olivia: str, clockwork:
 
 @pytest.mark.rule("RST-05")
 def test_after_a_week_nobody_undoes_anything(olivia: str, clockwork: Traveller) -> None:
+    confirm(ask(olivia, OTHER))
+    added = undoing(OLD)
+    clockwork.shift(1)
     confirm(ask(olivia, NEW, is_change=True))
+    with database.writing():
+        changing_addresses.keep(olivia, OLD, by=OPERATOR)
     clockwork.shift(WEEK)
-    with pytest.raises(LinkVoid):
-        undo(undoing(OLD))
-    assert held(olivia) == {NEW: "primary"}
+    for token in (added, undoing(OLD), undoing(OTHER)):
+        with pytest.raises(LinkVoid):
+            undo(token)
+    assert held(olivia) == {NEW: "primary", OLD: "counts", OTHER: "counts"}
 
 
 @pytest.mark.rule("RST-05")
@@ -369,3 +377,53 @@ def test_a_disabled_person_neither_proves_nor_undoes(olivia: str) -> None:
     for act in (lambda: confirm(token), lambda: undo(back)):
         with pytest.raises(LinkVoid):
             act()
+
+
+# At once
+
+
+def together(app: Flask, *acts: Callable[[], None]) -> list[str]:
+    """What becomes of each of these that begin at the same time: `done`, or the refusal."""
+    begin = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], None]) -> str:
+        with app.app_context():
+            begin.wait()
+            try:
+                act()
+            except Refusal as refusal:
+                return refusal.code
+            finally:
+                database.db.session.remove()
+            return "done"
+
+    with ThreadPoolExecutor(len(acts)) as several:
+        return list(several.map(run, acts))
+
+
+@pytest.mark.rule("RST-06")
+def test_of_confirmations_at_once_one_counts(app: Flask, olivia: str, bob: str) -> None:
+    same = ask(olivia, NEW, is_change=True)
+    assert sorted(together(app, *[lambda: confirm(same)] * 4)) == ["done", "link_void", "link_void", "link_void"]
+    assert held(olivia) == {NEW: "primary", OLD: "counts leaving"}
+    mine, theirs = ask(olivia, OTHER), ask(bob, OTHER)
+    assert sorted(together(app, lambda: confirm(mine), lambda: confirm(theirs))) == ["done", "link_void"]
+    assert [OTHER in held(olivia), OTHER in held(bob)].count(True) == 1
+
+
+@pytest.mark.rule("RST-05")
+@pytest.mark.rule("RST-06")
+def test_changes_and_their_undoing_at_once_leave_the_old_address(app: Flask, olivia: str) -> None:
+    confirm(ask(olivia, NEW, is_change=True))
+    second, back = ask(olivia, OTHER, is_change=True), undoing(OLD)
+    answers = together(app, lambda: confirm(second), lambda: undo(back))
+    assert answers[1] == "done"
+    assert held(olivia) == {OLD: "primary"}
+
+
+@pytest.mark.rule("RST-06")
+def test_two_changes_at_once_are_both_what_they_were_asked_for(app: Flask, olivia: str) -> None:
+    first, second = ask(olivia, NEW, is_change=True), ask(olivia, OTHER, is_change=True)
+    assert together(app, lambda: confirm(first), lambda: confirm(second)) == ["done", "done"]
+    assert sorted(held(olivia).values()) == ["counts", "counts leaving", "primary"]
+    assert held(olivia)[OLD] == "counts leaving"

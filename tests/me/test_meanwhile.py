@@ -53,8 +53,9 @@ def of(user_id: str) -> tuple[list[str], int, str, int]:
         ("/me/security/app", "app-begin", {"act": "begin"}),
         ("/me/security/codes", "codes-make", {}),
         ("/me/security/password", "password-submit", {"password": ANOTHER}),
+        ("/me/addresses", "address-add", {"act": "add", "email": "new@example.com"}),
     ],
-    ids=["app", "new app", "codes", "password"],
+    ids=["app", "new app", "codes", "password", "address"],
 )
 def test_whoever_is_signed_out_meanwhile_changes_nothing(
     browser: Browser, olivia: str, monkeypatch: pytest.MonkeyPatch, path: str, button: str, values: dict[str, str]
