@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import time_machine
+from argon2 import PasswordHasher
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -47,6 +48,14 @@ from tests.traces import OPERATOR, events
 
 NEW = "new@example.com"
 OLIVIA = Actor("user", "usr_olivia")
+_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is hashed here keeps no secret: nobody waits for it."""
+    monkeypatch.setattr(phc, "_OURS", _QUICK)
+    monkeypatch.setattr("tests.login.conftest._hash", _QUICK.hash(GOOD))
 
 
 @pytest.fixture
