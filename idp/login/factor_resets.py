@@ -135,13 +135,6 @@ def carry_out(reset_id: str) -> None:
         _done(row, by=by) if is_there else _cancelled(row, by=SYSTEM, because="deleted")
 
 
-def do(claim: jobs.Claim) -> None:
-    """Handles jobs of `KIND`, outside of any transaction."""
-    with database.writing():
-        carry_out(str(claim.payload["reset"]))
-        claim.finish()
-
-
 def cancel_all() -> int:
     """Call off whatever waits, without an entry for each: a restore brings back what people had called off."""
     open_ones = update(FactorReset).where(FactorReset.outcome.is_(None))
