@@ -273,7 +273,11 @@ class _TlsSocket(ssl.SSLSocket):
     """The same through TLS."""
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
-        self.settimeout(_budget.get().seconds())
+        try:
+            self.settimeout(_budget.get().seconds())
+        except _Fault:  # whoever wraps a socket closes it after an OSError or ValueError alone
+            self.close()
+            raise
         super().do_handshake(*args, **kwargs)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:

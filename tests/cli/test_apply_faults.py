@@ -193,6 +193,7 @@ READ: dict[str, list[tuple[int, str, str]]] = {
 """Files, and the faults that are found by reading alone."""
 
 
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("content", READ)
 def test_what_is_misread_is_named_by_line_and_field(content: str) -> None:
     with pytest.raises(FileRefused) as refused:

@@ -400,7 +400,7 @@ def test_it_serves_until_told_to_stop(provider: FakeProvider, how: signal.Signal
         with urllib.request.urlopen(asked, timeout=10) as answer:
             assert json.load(answer)["object"] == "balance"
         program.send_signal(how)
-        _, said = program.communicate(timeout=20)
+        _, said = program.communicate(timeout=60)
         assert (program.returncode, said) == (0, "")
 
 

@@ -292,7 +292,8 @@ def test_a_token_is_current_up_to_the_change_before_anything_in_it_was_read(issu
 def test_an_id_token_is_bound_to_what_it_comes_with_and_signed_as_registered(acme: Flask, alg: str) -> None:
     make_keys(ACCESS, Slot("id_token", alg))
     client = shop(id_token_signed_response_alg=alg)
-    authorization = authorized(client, auth_time=clock.now() - 70 * clock.SECOND)
+    before = clock.now() - 70 * clock.SECOND
+    authorization = authorized(client, auth_time=before, proofs=(Proof("password", before),))
     answer = issuance.issue(issuance_for(client, authorization, nonce="n-\u00e9 +/=", code="ac_the_code"))
     token = decoded(answer["id_token"], alg)
     assert token.header["alg"] == alg

@@ -4,10 +4,12 @@ import contextlib
 import gzip
 import ipaddress
 import socket
+import ssl
 import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -369,6 +371,31 @@ def test_a_handshake_that_does_not_end_ends_with_the_time(lenient: Site, monkeyp
         began = clock.monotonic()
         fails(target.url().replace("http:", "https:"))
         assert clock.monotonic() - began < 1.5
+
+
+@pytest.mark.rule("SSR-03")
+def test_a_time_that_is_over_before_the_handshake_leaves_nothing_open(
+    lenient: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[socket.socket] = []
+    connected = outbound._connected
+
+    def late(*args: Any, **kwargs: Any) -> socket.socket:
+        opened.append(connected(*args, **kwargs))
+        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", too_late)
+        return opened[0]
+
+    def too_late(context: ssl.SSLContext, sock: socket.socket, **kwargs: Any) -> ssl.SSLSocket:
+        outbound._budget.get().deadline = clock.monotonic()
+        opened.append(wrapped := wrap_socket(context, sock, do_handshake_on_connect=False, **kwargs))
+        wrapped.do_handshake()
+        return wrapped
+
+    wrap_socket = ssl.SSLContext.wrap_socket
+    monkeypatch.setattr(outbound, "_connected", late)
+    with remote.remote(drip(0.05, b"\x16")) as target:
+        fails(target.url().replace("http:", "https:"))
+    assert [one.fileno() for one in opened] == [-1, -1]
 
 
 @pytest.mark.rule("SSR-03")
