@@ -6,13 +6,11 @@ from urllib.parse import urlencode
 from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
-from idp.audit.trail import Actor
 from idp.credentials.mailed_links import LinkVoid
 from idp.login import changing_addresses
 from idp.login.changing_addresses import UNDO, VERIFY, Opened
 from idp.login.views import answers, arriving, browser
 from idp.me.views import addresses, frame, profile
-from idp.oauth import authorizations
 from idp.platform import database
 from idp.platform.access import public
 from idp.sessions import csrf
@@ -61,13 +59,11 @@ def show_undo(token: str) -> ResponseReturnValue:
 @public
 @browser.secretly_addressed
 def undo(token: str) -> ResponseReturnValue:
-    """Undo it, and end what applications may do meanwhile; what is left is a new password."""
+    """Undo it; what is left to do is a new password."""
     try:
         with database.writing():
             browser.unchanged()
-            found = changing_addresses.undo(token)
-            by = Actor("user", found.user_id)
-            authorizations.end_all(because="revoked", by=by, user_id=found.user_id)
+            changing_addresses.undo(token)
     except LinkVoid as over:
         return arriving.void(over, addresses.PATH)
     return _done(token)
