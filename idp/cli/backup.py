@@ -16,7 +16,7 @@ from idp.cli import output
 from idp.cli.door import Command, Failure, operator
 from idp.cli.output import Json
 from idp.clients.models import Client
-from idp.credentials import ceremonies, email_codes, recovery_codes
+from idp.credentials import ceremonies, email_codes, mailed_links, recovery_codes
 from idp.feed import positions
 from idp.keys import master_keys
 from idp.keys.master_keys import MasterKeyMissing
@@ -41,6 +41,7 @@ AFTERWARDS: Final[tuple[tuple[str, Callable[[Actor], int]], ...]] = (
     ("sessions ended", lambda _: people.end_everybodys("restored")),
     ("trusted browsers ended", lambda _: trusted_devices.end_everybodys()),
     ("recovery codes voided", lambda _: recovery_codes.void_all()),
+    ("mailed links voided", lambda _: mailed_links.void_all()),
     ("mailed codes voided", lambda _: email_codes.void_all()),
     ("break-glass codes voided", lambda _: break_glass.void_all()),
     ("resets of second factors called off", lambda _: factor_resets.cancel_all()),

@@ -21,11 +21,14 @@ from idp.audit.seal import seal_batch
 from idp.audit.verify import verify
 from idp.cli import backup as commands
 from idp.cli.main import main
-from idp.credentials import ceremonies, recovery_codes
+from idp.credentials import ceremonies, email_codes, recovery_codes
+from idp.credentials.mailed_links import LinkVoid
 from idp.feed import losses, positions
 from idp.keys import material, rotation, signing
 from idp.keys.material import Slot
+from idp.login import enrol_links, factor_resets
 from idp.oauth import authorizations
+from idp.organizations import break_glass, scopes
 from idp.organizations.models import Invitation
 from idp.platform import archive, clock, database, jobs, schema
 from idp.platform.database import Model, db
@@ -69,7 +72,8 @@ def house(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Itera
             idp("user", "set-password", "ben", stdin=PASSWORD)
             idp("org", "create", "northwind", "--owner", "olivia", "--name", "Northwind «Ünïcode»")
             idp("member", "create", "northwind", "ben")
-            invited = idp("invitation", "create", "northwind", "eve@elsewhere.test", "--role", "view_only").json[0]
+            words = ("eve@elsewhere.test", "--role", "view_only", "--print-link")
+            invited = idp("invitation", "create", "northwind", *words).json[0]
             _have_a_key_and_a_job_in_hand()
             _seal()
         idp("backup", str(folder / "house.backup"))
@@ -241,20 +245,33 @@ def test_nobody_is_signed_in_and_no_link_sets_up_any_more(
         trusted_devices.trust(browser, ben.id, "")
         code = recovery_codes.make(ben.id, by=commands.operator())[0]
         challenge = ceremonies.begin(ceremonies.SIGN_IN, session.id, None)
+        email_codes.send(ben.id, session.id, "ben@northwind.test", "en")
+        olivia = users.named("olivia").id
+        factor_resets.ask(olivia, "lost her phone", by=commands.operator())
+        organization_id = scopes.organization_named("northwind")
+        enrolling = enrol_links.make(ben.id, by=commands.operator(), is_mailed=False).path
+        glass = break_glass.make(organization_id, by=commands.operator())[0]
     assert people.find(browsers.recognise(cookie), session.id)
     assert trusted_devices.trusted(browsers.recognise(cookie), ben.id)
     idp("backup", str(tmp_path / "signed-in.backup"))
     said = restore(elsewhere, tmp_path / "signed-in.backup").json
     assert (said["sessions ended"], said["trusted browsers ended"], said["setup links voided"]) == (1, 1, 1)
     assert (said["passkey challenges voided"], said["recovery codes voided"]) == (1, 10)
+    assert (said["break-glass codes voided"], said["mailed codes voided"]) == (10, 1)
+    assert (said["resets of second factors called off"], said["mailed links voided"]) == (1, 2)
     with _at(elsewhere):
         with database.writing():
             assert not recovery_codes.use(ben.id, code)
             assert ceremonies.claim(challenge, ceremonies.SIGN_IN, session.id) is None
+        assert not break_glass.is_good(organization_id, glass)
+        assert email_codes.pending(ben.id, session.id, "ben@northwind.test") is None
+        assert factor_resets.waiting(olivia) is None
         assert people.in_browser(browsers.recognise(cookie)) == []
         assert not trusted_devices.trusted(browsers.recognise(cookie), ben.id)
         with pytest.raises(SetupClosed):
             first_run.require_open(link.token)
+        with pytest.raises(LinkVoid):
+            enrol_links.find(enrolling.rpartition("/")[2])
 
 
 def test_a_refresh_token_that_was_used_since_the_backup_is_not_good_again(

@@ -12,6 +12,7 @@ from idp.credentials import factors
 from idp.credentials.models import Password
 from idp.platform import bearer, database
 from tests.cli.conftest import Idp
+from tests.mailboxes import only
 from tests.phones import codes_of, given_to
 from tests.traces import OPERATOR, entries, events, losses
 
@@ -126,6 +127,45 @@ def test_whoever_is_left_without_a_password_is_named(idp: Idp) -> None:
     idp("user", "create", "olivia")
     said = idp("user", "reset-mfa", "olivia", "--reason", "lost")
     assert (said.json["factors_taken"], "set-password" in said.stderr) == (0, True)
+
+
+def test_whoever_runs_the_installation_is_warned_before_a_reset(idp: Idp) -> None:
+    olivia = idp("user", "create", "olivia", "--email", "o@example.com", "--email-verified").json["id"]
+    idp("operator", "add", "olivia")
+    given_to(olivia)
+    said = idp("user", "reset-mfa", "olivia", "--reason", "lost")
+    assert (said.json["state"], said.json["factors_taken"], said.json["due_at"] in said.stderr) == ("waiting", 0, True)
+    assert idp("user", "reset-mfa", "olivia", "--reason", "lost").json == said.json
+    assert only("o@example.com", "factor_reset_asked").facts["reason"] == "lost"
+    assert idp("user", "reset-mfa", "olivia", "--cancel").json["state"] == "cancelled"
+    idp("user", "reset-mfa", "olivia", "--cancel", status=1)
+    idp("user", "reset-mfa", "olivia", "--reason", "lost")
+    done = idp("user", "reset-mfa", "olivia", "--now", "--reason", "stood before me").json
+    assert (done["state"], done["factors_taken"]) == ("done", 1)
+
+
+def test_a_link_to_set_up_a_passkey_is_mailed_or_shown(idp: Idp) -> None:
+    idp("user", "create", "olivia", "--email", "o@example.com", "--email-verified"), idp("user", "create", "bob")
+    said = idp("user", "enrol-link", "olivia")
+    assert (said.json["mailed_to"], "clink_" in said.stdout + said.stderr) == ("o@example.com", False)
+    assert only("o@example.com", "enrol").path.startswith("/login/enrol/link/clink_")
+    assert idp("user", "enrol-link", "bob", status=1).json["error"] == "nowhere_to_mail"
+    shown = idp("user", "enrol-link", "bob", "--print").json
+    assert shown["link"].startswith("http://localhost:8000/login/enrol/link/clink_")
+
+
+def test_break_glass_codes_are_made_checked_and_voided(idp: Idp) -> None:
+    idp("user", "create", "olivia"), idp("org", "create", "northwind", "--owner", "olivia", "--name", "Northwind")
+    assert idp("break-glass", "status", "northwind").json["left"] == 0
+    codes = idp("break-glass", "make", "northwind").json["codes"]
+    assert len(codes) == 10
+    for _ in range(2):
+        assert idp("break-glass", "check", "northwind", stdin=f"{codes[0]}\n").json["good"]
+    assert idp("break-glass", "check", "northwind", stdin="wrong", status=1).json["good"] is False
+    assert idp("break-glass", "status", "northwind").json["left"] == 10
+    shown = idp("break-glass", "void", "northwind")
+    assert (shown.json["left"], codes[0] in shown.stdout) == (0, False)
+    idp("break-glass", "check", "northwind", stdin=codes[0], status=1)
 
 
 def test_creating_again_keeps_the_password_that_is_there(idp: Idp) -> None:
