@@ -83,7 +83,7 @@ class Explanation:
     allowed: bool
     chain: tuple[Path, ...]
     would_change: tuple[str, ...]
-    giving: tuple[str, ...]
+    giving: tuple[str, ...] = ()
 
 
 class _Disagrees(RuntimeError):
