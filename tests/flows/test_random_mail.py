@@ -114,7 +114,7 @@ class MailWalk(Walk):
     def forget_a_password(self, at: int, box: str) -> None:
         window = self.windows[at]
         page = window.browser.get("/recover")
-        self.look(window, window.browser.send(page, "username", username=self.address(box)))
+        self.see(window, window.browser.send(page, "username", username=self.address(box)))
         asking.answer()
 
     @rule(at=TWO, box=st.sampled_from(["0", "1", "0spare", "1spare", "2new"]), replaces=OFTEN)
@@ -124,13 +124,13 @@ class MailWalk(Walk):
         if page.status == 200 and page.path == "/me/addresses":
             values = {"change": "1"} if replaces and _shows(page, "change") else {}
             page = window.browser.send(page, "address-add", email=self.address(box), act="add", **values)
-        self.look(window, page)
+        self.see(window, page)
 
     @rule(at=TWO, who=TWO, box=st.sampled_from(["0spare", "1spare", "2new"]), replaces=OFTEN)
     def change_an_address_all_the_way(self, at: int, who: int, box: str, replaces: bool) -> None:
         """The link is opened wherever, by whoever reads that mailbox."""
         self.watch.shift(30)
-        self.look(self.windows[at], self.windows[at].browser.get("/login?return_to=/me/addresses"))
+        self.see(self.windows[at], self.windows[at].browser.get("/login?return_to=/me/addresses"))
         for number in range(4):
             if self.windows[at].page.path.startswith("/login") and self.windows[at].page.status == 200:
                 self.answer(self.windows[at], self.people[who], True, False, number)
@@ -150,7 +150,7 @@ class MailWalk(Walk):
     def recover_all_the_way(self, at: int, who: int, trust: bool, way: int) -> None:
         window, box = self.windows[at], self.address(f"{who}")
         page = window.browser.get("/recover")
-        self.look(window, window.browser.send(page, "username", username=box))
+        self.see(window, window.browser.send(page, "username", username=box))
         asking.answer()
         self.open(window, [one for one in self.letters() if one.template == "recover" and one.to == box], 0)
         self.watch.shift(30)
@@ -172,7 +172,7 @@ class MailWalk(Walk):
             self.take_the_right_to_invite_or_give_it_back()
         window, reader = self.windows[at], self.reader(box)
         if is_here and reader.number in (0, 1):
-            self.go_all_the_way(at, reader.number, 1 - reader.number, {}, False, way)
+            self.go_all_the_way(at, reader.number, 1, {}, False, way)
         self.invite(box, role)
         mine = [one for one in self.letters() if one.template == "invitation" and one.to == self.address(box)]
         self.open(window, mine, 0)
@@ -194,7 +194,7 @@ class MailWalk(Walk):
         if _shows(window.page, "invitation-create"):
             self.make_account(window)
         elif _shows(window.page, "invitation-accept"):
-            self.look(window, window.browser.send(window.page, "invitation-accept"))
+            self.see(window, window.browser.send(window.page, "invitation-accept"))
             self.nobody_joins_but_by_an_invitation_that_stands_with_what_is_asked_for()  # before anything else changes
 
     @rule(at=TWO)
@@ -202,7 +202,7 @@ class MailWalk(Walk):
         """By the link, in whichever browser and with whoever is signed in there."""
         letters = [one for one in self.letters() if one.template == "invitation"]
         if letters:
-            self.look(self.windows[at], self.windows[at].browser.get(letters[-1].path))
+            self.see(self.windows[at], self.windows[at].browser.get(letters[-1].path))
 
     # What happens around them
 
@@ -255,7 +255,7 @@ class MailWalk(Walk):
     @rule(at=TWO, who=TWO, way=NTH)
     def work_in_the_club(self, at: int, who: int, way: int) -> None:
         window = self.windows[at]
-        self.look(window, window.browser.get(self.shop.authorize_url(organization=self.club)))
+        self.see(window, window.browser.get(self.shop.authorize_url(organization=self.club)))
         self.answer(window, self.people[who], True, False, way)
 
     # How it is done
@@ -280,7 +280,7 @@ class MailWalk(Walk):
             return
         letter = letters[-1 - nth % len(letters)]
         page = window.browser.get(letter.path)
-        self.look(window, page)
+        self.see(window, page)
         if page.status != 200:
             assert page.status == 410, page.text
             return
@@ -306,7 +306,7 @@ class MailWalk(Walk):
         window.given[person.number].add(("password", clock.now()))
         for one in self.windows:
             one.trusting.discard(person.number)
-        self.look(window, window.browser.send(page, "password", password=password))
+        self.see(window, window.browser.send(page, "password", password=password))
         after = {session.id for one in self.windows for session in one.sessions()}
         assert not before & after, "a session outlived the password that was forgotten"
 
@@ -319,7 +319,7 @@ class MailWalk(Walk):
             return
         if purpose == "verify":
             self.proven[letter.to].add(whose)
-        self.look(window, window.browser.send(page, "csrf_token"))
+        self.see(window, window.browser.send(page, "csrf_token"))
 
     def make_account(self, window: Window) -> None:
         """Somebody who was invited says who they are: from then on they are somebody."""
@@ -339,19 +339,19 @@ class MailWalk(Walk):
             self.proven[box].add(now)
         else:
             window.given[number].discard(given)
-        self.look(window, window.browser._follow(answer))
+        self.see(window, window.browser._follow(answer))
 
     def holder(self, box: str) -> str:
         database.session().rollback()
         found = addresses.held(box)
         return found.user_id if found else ""
 
-    def look(self, window: Window, page: Page) -> None:
+    def see(self, window: Window, page: Page) -> None:
         """What a page tells, also one that says that a link is void or that something is missing."""
         if page.status in (410, 403, 409, 422):
             window.page = page
         else:
-            self.see(window, page)
+            super().see(window, page)
 
     def members(self) -> dict[str, str]:
         """Who has joined the club: person by membership."""
