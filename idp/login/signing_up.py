@@ -98,7 +98,7 @@ def write(asked: Asked) -> None:
         _write_to_known(known, asked)
     elif holder is not None:
         facts = {"organization": organizations.find(holder).name, **asked.facts}
-        outbox.post(Letter("sign_up_managed", wanted.address, asked.language, facts))
+        outbox.post(Letter("sign_up_managed", wanted.mailbox, asked.language, facts))
     else:
         _write_to_new(wanted, asked)
 
@@ -147,10 +147,10 @@ def _write_to_known(known: Address, asked: Asked) -> None:
 def _write_to_new(wanted: EmailAddress, asked: Asked) -> None:
     asked_in = {"browser": asked.browser, "sign_in": asked.sign_in, "language": asked.language}
     token = mailed_links.make(
-        "sign_up", None, wanted.address, wanted.key, lifetime=LIFETIME, rests_on=json.dumps(asked_in)
+        "sign_up", None, wanted.mailbox, wanted.key, lifetime=LIFETIME, rests_on=json.dumps(asked_in)
     )
     path, expires_at = f"{PATH}/{token}", clock.now() + LIFETIME
-    outbox.post(Letter("sign_up", wanted.address, asked.language, asked.facts, path, expires_at=expires_at))
+    outbox.post(Letter("sign_up", wanted.mailbox, asked.language, asked.facts, path, expires_at=expires_at))
 
 
 def _claims(name: str, language: str) -> dict[str, Json]:

@@ -313,6 +313,18 @@ def test_what_is_no_address_or_several_gets_no_letter(browser: Browser) -> None:
     assert letters() == []
 
 
+@pytest.mark.rule("RST-02")
+def test_a_look_alike_of_an_address_does_not_get_its_letter(browser: Browser) -> None:
+    """What is proven is the normal form: a mailbox beside it may be somebody else's."""
+    for typed in ("stra\u00dfe@lovelace.test", "\ufb01ona@lovelace.test", "Ada@lovelace.test"):
+        ask(browser, typed)
+    assert letters() == [
+        ("sign_up", "strasse@lovelace.test"),
+        ("sign_up", "fiona@lovelace.test"),
+        ("sign_up", "Ada@lovelace.test"),
+    ]
+
+
 @pytest.mark.rule("LNK-04")
 def test_a_domain_that_is_proven_meanwhile_lets_nobody_in_who_is_not_invited(browser: Browser) -> None:
     link = mailed(browser, "new@northwind.test")
