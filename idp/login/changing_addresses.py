@@ -154,7 +154,8 @@ def ask(user_id: str, text: str, *, is_change: bool = False, by: Actor) -> None:
         raise TooManyAddresses
     primary = next((one for one in proven_addresses.counting(user_id) if one.is_primary), None)
     replaces = primary.id if is_change and primary else ""
-    _mail(user, known.address if known else parsed.mailbox, parsed.key, replaces, by=by)
+    to = names.parse_address(known.address) if known else parsed
+    _mail(user, to.mailbox, parsed.key, replaces, by=by)
 
 
 def ask_again(user_id: str, text: str, *, by: Actor) -> None:
@@ -356,7 +357,7 @@ def undo(token: str) -> Opened:
         _take_away(user, one, kept, by=by)
     for one in addresses.of(user_id):
         leaving.keep(one, by=by)
-    _void(user_id, kept)
+    mailed_links.end_all("undo", user_id, address_key=kept.address_key)
     ended = everywhere.sign_out(user_id, because="revoked", by=by)
     trail.record("user.address.undone", by=by, subject=user_id, after={"sessions": ended}, email=kept.address)
     if kept.recovers_from > at:
@@ -364,11 +365,6 @@ def undo(token: str) -> Opened:
         _warn(user, rest, "primary", kept.address, at=at)
     outbox.post(Letter("undone", kept.address, languages.of(user), path="/recover", zone=zones.of(user)))
     return found
-
-
-def _void(user_id: str, kept: Address) -> None:
-    mailed_links.end_all("verify", user_id)
-    mailed_links.end_all("undo", user_id, address_key=kept.address_key)
 
 
 def _kept(link: Link) -> tuple[Opened, Address]:
@@ -397,4 +393,4 @@ def _end_links(user_id: str, address: Address) -> None:
         mailed_links.end_all(purpose, user_id, address_key=address.address_key)
 
 
-_TO_AN_ADDRESS: Final[tuple[Purpose, ...]] = ("verify", "recover", "undo", "not_me")
+_TO_AN_ADDRESS: Final[tuple[Purpose, ...]] = ("verify", "recover", "undo", "not_me", "enrol", "keep_factors")

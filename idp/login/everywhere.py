@@ -23,10 +23,11 @@ def also(step: Step) -> Step:
 
 
 def sign_out(user_id: str, *, because: str, by: Actor) -> int:
-    """End every session of the person, the trust in every browser, links that recover a password, and whatever is
-    registered here; how many sessions. Inside `database.writing()`, with the person locked.
+    """End every session of the person, the trust in every browser, links that recover a password or add an address, and
+    whatever is registered here; how many sessions. Inside `database.writing()`, with the person locked.
     """
     mailed_links.end_all("recover", user_id)
+    mailed_links.end_all("verify", user_id)  # asked for by whoever was signed in
     trusted_devices.end_all_of(user_id, by=by)
     ended = people.end_all_of(user_id, because=because, by=by)
     for step in _steps:

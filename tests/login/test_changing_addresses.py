@@ -10,8 +10,9 @@ from flask import Flask
 from time_machine import Traveller
 
 from idp.audit.trail import Actor
+from idp.credentials import not_me
 from idp.credentials.mailed_links import LinkVoid
-from idp.login import changing_addresses, identifiers
+from idp.login import changing_addresses, disowning, everywhere, identifiers
 from idp.login.changing_addresses import LastAddress, StillPrimary, TooManyAddresses, TooManyLetters
 from idp.organizations import proven_addresses
 from idp.platform import clock, database
@@ -121,6 +122,20 @@ def test_a_changed_address_stays_for_a_week_and_then_counts_for_nothing(olivia: 
     with database.writing():
         assert (leaving.clear_away(), leaving.clear_away()) == (1, 0)
     assert "user.address.removed" in events(olivia)
+
+
+@pytest.mark.rule("RST-05", "RST-01")
+@pytest.mark.parametrize("how", ["not me", "recovered"])
+def test_what_a_thief_asked_for_is_void_once_everybody_is_signed_out(olivia: str, how: str) -> None:
+    thiefs = ask(olivia, NEW)
+    with database.writing():
+        if how == "not me":
+            disowning.disown(not_me.path(olivia, OLD, OLD).rpartition("/")[2])
+        else:
+            everywhere.sign_out(olivia, because="password_changed", by=OPERATOR)
+    with pytest.raises(LinkVoid):
+        confirm(thiefs)
+    assert held(olivia) == {OLD: "primary"}
 
 
 @pytest.mark.rule("RST-05")
