@@ -41,7 +41,7 @@ class NowhereToMail(Conflict):
 class OperatorShows(Forbidden):
     """Whoever sees a link could use it."""
 
-    code = "operator_only"
+    code = "link_not_shown"
     title = "Only the operator of this installation can be shown the link"
     remedy = "Have it mailed."
 
@@ -56,9 +56,15 @@ class Made:
 
 
 def find(token: str) -> Link:
-    """What the link with that token is for, while its person may use it. Raises `LinkVoid`."""
+    """What the link with that token is for, while its person may use it, and has the mailbox that it went to, if to one.
+
+    Raises `LinkVoid`.
+    """
     found = mailed_links.find(token, "enrol")
     if found.user_id is None or lifecycle.is_disabled(found.user_id):
+        raise LinkVoid
+    mine = {one.address_key for one in proven_addresses.recovering(found.user_id)}
+    if found.address_key and found.address_key not in mine:
         raise LinkVoid
     return found
 

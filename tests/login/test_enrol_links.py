@@ -174,6 +174,23 @@ def test_a_link_that_is_over_sets_nothing_up(
 
 
 @pytest.mark.rule("WAN-08")
+@pytest.mark.parametrize("how", ["given to another", "removed", "no longer proven"])
+def test_a_link_in_a_mailbox_that_is_no_longer_its_persons_sets_nothing_up(browser: Browser, how: str) -> None:
+    link = made()
+    page = browser.get(link.path)
+    with database.writing():
+        nick, (mine,) = users.find(NICK.id), addresses.of(NICK.id)
+        if how == "given to another":
+            addresses.give(BOX, users.find(ZOE.id), released=lambda _: True, by=OPERATOR)
+        elif how == "removed":
+            addresses.end(nick, mine, by=OPERATOR)
+        else:
+            mine.verified_at = None
+    assert browser.get(link.path).status == 410
+    assert browser.send(page, "enrol-submit").status == 410
+
+
+@pytest.mark.rule("WAN-08")
 def test_a_link_that_was_one_of_several_ways_does_not_become_the_only_one(browser: Browser) -> None:
     act(passwords.store, NICK.id, phc.make(GOOD))
     link = made()
