@@ -37,7 +37,7 @@ LONGEST_REASON = 500
 class OperatorOnly(Forbidden):
     """Nobody but the operator does without the delay."""
 
-    code = "operator_only"
+    code = "reset_has_to_wait"
     title = "Only the operator of this installation can do this"
     remedy = "Wait until it is due."
 
