@@ -118,9 +118,12 @@ def cancel_by_link(token: str) -> Reset:
 
 
 def carry_out(reset_id: str) -> None:
-    """Do what is due, if whoever asked may still ask, and nobody has called it off."""
+    """Do what is due, if whoever asked may still ask, and nobody has called it off; what is not due yet, later."""
     found = database.session().get(FactorReset, reset_id, populate_existing=True)
-    if found is None or found.outcome is not None or clock.now() < found.due_at:
+    if found is None or found.outcome is not None:
+        return
+    if clock.now() < found.due_at:  # the clock was set back since the job was taken
+        jobs.add(KIND, {"reset": reset_id}, due_at=found.due_at)
         return
     by, user_id = _asker(found), found.user_id
     try:

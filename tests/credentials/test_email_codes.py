@@ -10,8 +10,9 @@ from flask import Flask
 from sqlalchemy import select
 from time_machine import Traveller
 
-from idp.credentials import email_codes, factors, held
+from idp.credentials import email_codes, factors, held, mailed_links
 from idp.credentials.email_codes import TooManyCodes
+from idp.credentials.mailed_links import LinkVoid
 from idp.credentials.models import EmailCode, Factor
 from idp.platform import database
 from idp.users import lifecycle, users
@@ -182,6 +183,20 @@ def test_neither_the_database_nor_the_trail_tells_a_code(olivia: str) -> None:
     assert code not in repr(vars(row))
     assert len(row.code_digest) == 32
     assert not any(code in f"{one.after_json}{one.before_json}" for one in entries())
+
+
+@pytest.mark.rule("TOT-04")
+def test_codes_and_links_that_a_restore_voids_are_good_on_no_clock(clockwork: Traveller, olivia: str) -> None:
+    code = mailed(olivia)
+    with database.writing():
+        token = mailed_links.make("recover", olivia, BOX, BOX, lifetime=email_codes.LIFETIME)
+    clockwork.shift(660)
+    with database.writing():
+        assert (email_codes.void_all(), mailed_links.void_all()) == (1, 1)
+    clockwork.shift(-120)
+    assert not right(olivia, code)
+    with pytest.raises(LinkVoid):
+        mailed_links.find(token, "recover")
 
 
 def test_a_code_of_a_mailbox_that_was_turned_off_is_not_taken(olivia: str) -> None:

@@ -239,6 +239,23 @@ def test_privileged_people_are_warned_for_a_day(clockwork: Traveller) -> None:
 
 
 @pytest.mark.rule("TOT-08")
+def test_a_clock_that_is_set_back_neither_hurries_it_nor_loses_it(clockwork: Traveller) -> None:
+    equipped(IRIS)
+    asked(IRIS, by=SAM)
+    clockwork.shift(24 * 3600)
+
+    def late(claim: jobs.Claim) -> None:
+        clockwork.shift(-60)
+        HANDLERS[factor_resets.KIND](claim)
+
+    assert jobs.Worker(None, {factor_resets.KIND: late}).work_once()  # type: ignore[arg-type]
+    assert methods(IRIS) == FULL
+    clockwork.shift(60)
+    work()
+    assert methods(IRIS) == {"password"}
+
+
+@pytest.mark.rule("TOT-08")
 def test_the_operator_waits_too_unless_told_not_to() -> None:
     equipped(IRIS), equipped(ZOE)
     act(operators.add, users.find(ZOE.id))
