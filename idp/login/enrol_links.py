@@ -56,7 +56,7 @@ class Made:
 
 
 def find(token: str) -> Link:
-    """What the link with that token is for, while its person may use it, and has the mailbox that it went to, if to one.
+    """What the link with that token is for, while its person may use it and the mailbox that it went to is theirs.
 
     Raises `LinkVoid`.
     """
