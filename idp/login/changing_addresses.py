@@ -30,6 +30,9 @@ from idp.users.users import UserSettings
 VERIFY = "/verify-email"
 UNDO = "/undo-email"
 
+OWN = "/me/addresses"
+"""Where people see their addresses."""
+
 What = Literal["added", "changed", "primary", "removed"]
 """What was done: an address was added; took the place of the one that is told; became the primary one instead of it; or
 the one that is told was removed.
@@ -342,8 +345,8 @@ def opened_undo(token: str) -> Opened:
 def undo(token: str) -> Opened:
     """Let the address that the link was mailed to be the primary one again, as if nothing had come after it.
 
-    Addresses that were proven after it go, those that were about to leave stay, links that were mailed are void, and
-    whoever is signed in is signed out everywhere. Raises `LinkVoid`.
+    Addresses that were proven after it go and are told so, those that were about to leave stay, links that were mailed
+    are void, and whoever is signed in is signed out everywhere. Raises `LinkVoid`.
     """
     user_id = mailed_links.find(token, "undo").user_id or ""
     user = lock(user_id)
@@ -354,7 +357,7 @@ def undo(token: str) -> Opened:
     leaving.keep(kept, by=by)
     addresses.make_primary(user, kept, by=by)
     for one in came_later:
-        _take_away(user, one, kept, by=by)
+        _take_back(user, one, kept, by=by)
     for one in addresses.of(user_id):
         leaving.keep(one, by=by)
     mailed_links.end_all("undo", user_id, address_key=kept.address_key)
@@ -365,6 +368,13 @@ def undo(token: str) -> Opened:
         _warn(user, rest, "primary", kept.address, at=at)
     outbox.post(Letter("undone", kept.address, languages.of(user), path="/recover", zone=zones.of(user)))
     return found
+
+
+def _take_back(user: User, address: Address, kept: Address, *, by: Actor) -> None:
+    """Take the address from the person at once, and tell it: whoever undoes may be why it was proven."""
+    _take_away(user, address, kept, by=by)
+    facts: dict[str, str | int] = {"address": address.address, "at": clock.now()}
+    outbox.post(Letter("address_removed", address.address, languages.of(user), facts, OWN, zone=zones.of(user)))
 
 
 def _kept(link: Link) -> tuple[Opened, Address]:

@@ -416,6 +416,15 @@ def together(app: Flask, *acts: Callable[[], None]) -> list[str]:
         return list(several.map(run, acts))
 
 
+@pytest.mark.rule("RST-05")
+def test_an_address_that_is_undone_is_told_so(olivia: str) -> None:
+    """Whoever reads the old one may be why it was changed."""
+    confirm(ask(olivia, NEW, is_change=True))
+    undo(undoing(OLD))
+    told = letters(NEW)[-1]
+    assert (told.template, told.facts["address"]) == ("address_removed", NEW)
+
+
 @pytest.mark.rule("RST-06")
 def test_of_confirmations_at_once_one_counts(app: Flask, olivia: str, bob: str) -> None:
     same = ask(olivia, NEW, is_change=True)

@@ -27,7 +27,7 @@ from idp.sessions.people import LiveSession
 from idp.users import addresses
 from idp.users.models import Address
 
-PATH = "/me/addresses"
+PATH = changing_addresses.OWN
 
 _TOLD = (
     LastAddress, LinkVoid, ManagedAddress, NotFound, NotUsable, StillPrimary, TooManyAddresses, TooManyLetters
