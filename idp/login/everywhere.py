@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from idp.audit.trail import Actor
 from idp.credentials import mailed_links
+from idp.login import transactions
 from idp.sessions import people, trusted_devices
 
 Step = Callable[[str, str, Actor], object]
@@ -23,11 +24,13 @@ def also(step: Step) -> Step:
 
 
 def sign_out(user_id: str, *, because: str, by: Actor) -> int:
-    """End every session of the person, the trust in every browser, links that recover a password or add an address, and
-    whatever is registered here; how many sessions. Inside `database.writing()`, with the person locked.
+    """End every session of the person and what was proven for the next one, the trust in every browser, links that
+    recover a password or add an address, and whatever is registered here; how many sessions. Inside
+    `database.writing()`, with the person locked.
     """
     mailed_links.end_all("recover", user_id)
     mailed_links.end_all("verify", user_id)  # asked for by whoever was signed in
+    transactions.forget_proofs(user_id)
     trusted_devices.end_all_of(user_id, by=by)
     ended = people.end_all_of(user_id, because=because, by=by)
     for step in _steps:

@@ -197,6 +197,16 @@ def cancel_all(browser: Browser) -> None:
     database.session().execute(open_ones.values(outcome="cancelled", settled_at=clock.now()))
 
 
+def forget_proofs(user_id: str) -> None:
+    """Let every sign-in of the person that is under way ask for everything anew.
+
+    One that is held just now is left alone: who holds it may wait for the person, whom the caller has locked.
+    """
+    theirs = select(Transaction.id).where(Transaction.user_id == user_id, Transaction.outcome.is_(None))
+    free = database.session().scalars(theirs.with_for_update(skip_locked=True)).all()
+    database.session().execute(update(Transaction).where(Transaction.id.in_(free)).values(proofs_json="[]"))
+
+
 def clean_up(limit: int = 500) -> int:
     """Delete up to `limit` sign-ins that are long over; how many. Call it inside `database.writing()`."""
     old = select(Transaction.id).where(Transaction.expires_at < clock.now() - KEPT).limit(limit)

@@ -9,12 +9,13 @@ from sqlalchemy import select
 
 from idp.credentials import not_me
 from idp.credentials.models import MailedLink
+from idp.login.demands import Demand
 from idp.platform import clock, database
 from idp.sessions import trusted_devices
-from tests import proving
-from tests.actors import Browser, Page
+from tests import phones, proving
+from tests.actors import GOOD, Browser, Page
 from tests.login.test_recover import MAILBOX, is_void, mailed, recover
-from tests.login.test_sign_in import sessions_in
+from tests.login.test_sign_in import asked_for, sessions_in
 from tests.notices.test_notices import told
 from tests.traces import events
 
@@ -50,6 +51,20 @@ def test_who_did_not_do_it_signs_everybody_out_at_the_press_of_a_button(
     assert is_void(browser.get(link))
     assert is_void(browser.send(page, "not-me-submit"))
     assert events(olivia)[-1] == "user.disowned"
+
+
+@pytest.mark.rule("SES-07", "TOT-06")
+def test_a_sign_in_of_a_thief_that_has_come_far_begins_anew(
+    browser: Browser, other: Browser, olivia: str, link: str
+) -> None:
+    """It waits for a passkey to be set up, all else given: with a code that the thief cannot get once more."""
+    phone = phones.given_to(olivia)
+    page = other.get(asked_for(other, Demand(least="phr")))
+    page = other.send(other.send(page, "username", username="olivia"), "password", password=GOOD)
+    page = other.send(page, "otp", otp=phone.code())
+    assert (page.name, sessions_in(other)) == ("enrol", [])
+    browser.send(browser.get(link), "not-me-submit")
+    assert other.get(page.address).name == "password"
 
 
 def test_the_link_lives_for_seven_days(browser: Browser, olivia: str) -> None:
