@@ -23,7 +23,9 @@ FOR_A_NAME = 10
 """The same for one name; one more every ten minutes."""
 
 TO_A_PERSON = 3
-"""Letters of one kind that one mailbox gets at once; one more every hour."""
+"""Letters of one kind that one mailbox gets at once; one more as soon as a link that recovers has run out: whoever asks
+in somebody's name all day keeps them without one at no time.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def ask(kind: str, typed: str, *, browser: str, sign_in: str) -> None:
 
 def may_write(kind: str, whose: str) -> bool:
     """Whether one more letter of that kind may go to this person or mailbox. Inside `database.writing()`."""
-    return allowances.take(f"{kind} letter", whose, at_once=TO_A_PERSON, refill=clock.HOUR)
+    return allowances.take(f"{kind} letter", whose, at_once=TO_A_PERSON, refill=LATEST)
 
 
 def look(asked: Asked, write: Callable[[Asked], None]) -> None:

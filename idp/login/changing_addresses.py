@@ -48,7 +48,9 @@ LETTERS_OF_A_PERSON = 10
 """Links that somebody may have mailed at once; one more every six minutes."""
 
 LETTERS_TO_A_MAILBOX = 5
-"""Links that one mailbox gets at once, whoever asks for them; one more every half hour."""
+"""Links that one mailbox gets at once, whoever asks for them; one more every half hour. Beyond that, one a day for
+each person who asks.
+"""
 
 
 class AddressIsYours(Invalid):
@@ -192,7 +194,7 @@ def _mail(user: User, to: str, key: str, replaces: str, *, by: Actor) -> None:
     mailed_links.end_all("verify", user.id, address_key=key)
     token = mailed_links.make("verify", user.id, to, key, lifetime=LIFETIME, rests_on=replaces)
     holder = proven_addresses.holder(key)
-    if allowances.take("address letter", key, at_once=LETTERS_TO_A_MAILBOX, refill=30 * clock.MINUTE):
+    if _may_write(user.id, key):
         language, zone = i18n.spoken(i18n.locale()) or "en", zones.of(user)
         if holder is not None and holder.user_id != user.id:
             outbox.post(Letter("address_known", holder.address, language, path="/login"))
@@ -200,6 +202,15 @@ def _mail(user: User, to: str, key: str, replaces: str, *, by: Actor) -> None:
             ends = clock.now() + LIFETIME
             outbox.post(Letter("verify", to, language, path=f"{VERIFY}/{token}", expires_at=ends, zone=zone))
     trail.record("user.address.asked", by=by, subject=user.id, email=to)
+
+
+def _may_write(user_id: str, key: str) -> bool:
+    """Whether a letter goes: the first one of a day for this person always, so that others cannot keep them from it."""
+    asks = (
+        allowances.take("address letter", key, at_once=LETTERS_TO_A_MAILBOX, refill=30 * clock.MINUTE),
+        allowances.take("first address letter", f"{user_id} {key}", at_once=1, refill=clock.DAY),
+    )
+    return any(asks)
 
 
 # Proving it

@@ -416,6 +416,13 @@ def together(app: Flask, *acts: Callable[[], None]) -> list[str]:
         return list(several.map(run, acts))
 
 
+@pytest.mark.rule("LOG-05")
+def test_whoever_has_letters_sent_to_a_mailbox_keeps_nobody_elses_from_it(olivia: str, bob: str) -> None:
+    assert [bool(ask(bob, NEW)) for _ in range(6)] == [True] * 5 + [False]
+    confirm(ask(olivia, NEW))
+    assert held(olivia) == {OLD: "primary", NEW: "counts"}
+
+
 @pytest.mark.rule("RST-05")
 def test_an_address_that_is_undone_is_told_so(olivia: str) -> None:
     """Whoever reads the old one may be why it was changed."""

@@ -568,16 +568,26 @@ def journey(app: Flask, number: int, name: str) -> tuple[list[object], list[str]
 
 
 @pytest.mark.rule("LOG-03", "LOG-07")
-def test_a_person_gets_three_letters_an_hour_and_nobody_is_told(browser: Browser, other: Browser, olivia: str) -> None:
+def test_a_person_gets_three_letters_at_once_and_nobody_is_told(browser: Browser, other: Browser, olivia: str) -> None:
     with time_machine.travel(clock.now() / clock.SECOND, tick=False) as time:
         for name in (MAILBOX, "olivia", MAILBOX, "olivia", MAILBOX):
             ask(other if name == "olivia" else browser, name)
         asking.answer()
         assert len(mailboxes.letters(MAILBOX)) == 3
-        time.shift(3_601)
+        time.shift(1_801)
         ask(browser)
         asking.answer()
         assert len(mailboxes.letters(MAILBOX)) == 4
+
+
+@pytest.mark.rule("LOG-05")
+def test_whoever_asks_all_day_keeps_nobody_without_a_link_that_works(app: Flask, browser: Browser, olivia: str) -> None:
+    with time_machine.travel(clock.now() / clock.SECOND, tick=False) as time:
+        for number in range(9):
+            ask(Browser(app, f"10.1.0.{number}"))
+            ask(browser)
+            assert browser.get(asking.link(MAILBOX)).status == 200
+            time.shift(600)
 
 
 @pytest.mark.rule("LOG-03", "LOG-07")

@@ -359,7 +359,7 @@ def journey(app: Flask, number: int, name: str) -> tuple[list[object], list[str]
 
 
 @pytest.mark.rule("LOG-03", "LOG-07")
-def test_a_mailbox_gets_three_letters_an_hour_and_nobody_is_told(app: Flask) -> None:
+def test_a_mailbox_gets_three_letters_at_once_and_nobody_is_told(app: Flask) -> None:
     known()
     for number in range(5):
         ask(Browser(app, f"10.0.1.{number}"), ADA)
