@@ -1,4 +1,4 @@
-"""In which language and on which clock people read what we write to them: no request is there to say so."""
+"""In which language people read what we write to them: no request is there to say so. On which clock: `zones`."""
 
 from idp.platform import i18n
 from idp.users import claims
@@ -9,8 +9,3 @@ def of(user: User) -> str:
     """The language of mails to the person, one of `i18n.LOCALES`: the claim `locale` if we speak it, else the first."""
     said = claims.load(user.claims).get("locale")
     return i18n.spoken(str(said or "")) or next(iter(i18n.LOCALES))
-
-
-def zone_of(user: User) -> str:
-    """The time zone that the person says they are in (claim `zoneinfo`), or nothing."""
-    return str(claims.load(user.claims).get("zoneinfo") or "")
