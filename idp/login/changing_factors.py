@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.credentials import authenticator_apps, factors, held, passwords, recovery_codes
+from idp.credentials import authenticator_apps, factors, held, mailed_links, passwords, recovery_codes
 from idp.credentials.held import Held
 from idp.credentials.models import Factor
 from idp.login.trust import BY_CODE
@@ -114,11 +114,13 @@ def give_codes(user_id: str, codes: Collection[str], *, by: Actor) -> None:
 
 
 def set_password(user_id: str, hashed: str, *, by: Actor, is_short: bool = False, by_mail: bool = False) -> None:
-    """Let `hashed` be the person's password, as `passwords.store`. No browser is trusted any more.
+    """Let `hashed` be the person's password, as `passwords.store`. No browser is trusted any more, and no link
+    adds an address that was asked for before.
 
     Sessions go on: whoever is to be signed out is the caller's to say.
     """
     lock(user_id)
+    mailed_links.end_all("verify", user_id)
     passwords.store(user_id, hashed, by=by, is_short=is_short, by_mail=by_mail)
     trusted_devices.end_all_of(user_id, by=by)
 
@@ -146,6 +148,7 @@ def reset(user_id: str, reason: str, *, by: Actor) -> int:
     for one in mine:
         _take(user_id, one.id, by=by)
     recovery_codes.void(user_id, by=by)
+    mailed_links.end_all("verify", user_id)
     trusted_devices.end_all_of(user_id, by=by)
     ended = people.end_all_of(user_id, because="factors_reset", by=by)
     after = {"reason": reason, "factors": len(mine), "sessions": ended}

@@ -20,6 +20,9 @@ from idp.platform import clock, database
 SECURITY = "/me/security"
 """Where people see and change by what they sign in."""
 
+ADDRESSES = "/me/addresses"
+"""Where they see and change where letters go."""
+
 Facts = Mapping[str, str | int]
 
 
@@ -168,14 +171,15 @@ NOTICES: Final = (
     Notice("user.codes.made", "codes_made"),
     Notice("user.code.used", "code_used", facts=_left),
     Notice("user.passkey.went.back", "passkey_went_back"),
-    Notice("user.address.added", "address_added", facts=_address, applies=_is_by_another),
-    Notice("user.address.leaving", "address_leaving", readers.the_primary_address, facts=_address),
+    Notice("user.address.added", "address_added", facts=_address, applies=_is_by_another, path=ADDRESSES),
+    Notice("user.address.leaving", "address_leaving", readers.the_primary_address, facts=_address, path=ADDRESSES),
     Notice(
         "user.address.removed",
         "address_removed",
         readers.the_person_and_the_address,
         facts=_address,
         applies=_is_by_another,
+        path=ADDRESSES,
         not_with=("user.deleted",),
     ),
     Notice(
@@ -184,6 +188,7 @@ NOTICES: Final = (
         readers.the_person_and_the_address,
         facts=_address,
         applies=_is_by_another,
+        path=ADDRESSES,
     ),
     Notice("grant.made", "role_granted", applies=_raises, facts=_granted, with_link=False, not_with=_WITH_ORGANIZATION),
     Notice(

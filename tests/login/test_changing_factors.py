@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp.credentials import authenticator_apps, factors, held, passwords, phc, recovery_codes
+from idp.credentials import authenticator_apps, factors, held, mailed_links, passwords, phc, recovery_codes
+from idp.credentials.mailed_links import LinkVoid
 from idp.login import changing_factors
 from idp.login.changing_factors import LastWayIn, StillDemanded, WrongCode
 from idp.organizations import policies, roles
@@ -325,3 +326,18 @@ def test_a_reset_takes_also_what_an_organization_demands() -> None:
     demand(mfa="required")
     set_up(NICK.id)
     assert act(changing_factors.reset, NICK.id, "lost", by=OPERATOR) == 1
+
+
+@pytest.mark.rule("RST-05")
+@pytest.mark.parametrize("how", ["password", "reset"])
+def test_links_that_add_an_address_end_with_what_they_were_asked_for_by(how: str) -> None:
+    with database.writing():
+        token = mailed_links.make("verify", DAN.id, "new@dan.test", "new@dan.test", lifetime=clock.HOUR)
+        others = mailed_links.make("verify", VERA.id, "new@vera.test", "new@vera.test", lifetime=clock.HOUR)
+    if how == "password":
+        act(changing_factors.set_password, DAN.id, OTHER_HASH)
+    else:
+        act(changing_factors.reset, DAN.id, "lost their phone")
+    with pytest.raises(LinkVoid):
+        mailed_links.find(token, "verify")
+    assert mailed_links.find(others, "verify").user_id == VERA.id
