@@ -98,5 +98,5 @@ def given(sign_in: SignIn) -> tuple[Proof, ...]:
     return tuple(
         proof
         for proof in sign_in.proofs
-        if proof.at > since and proof.factor_id in there and (is_same or proof.method != "password")
+        if proof.at >= since and proof.factor_id in there and (is_same or proof.method != "password")
     )
