@@ -1,6 +1,7 @@
 """What every test stands on: a provider on a fresh, migrated database, once on SQLite and once on PostgreSQL."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,11 @@ hypothesis.settings.load_profile("canopy")  # two cores may be busy elsewhere: s
 
 
 def pytest_configure() -> None:
-    """A developer's own `IDP_*` settings are not the tests'."""
+    """A developer's own `IDP_*` settings are not the tests'; and what is told to stop by SIGINT hears it, also where
+    the tests were begun in the background by a shell that has it ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("IDP_")]:
         del os.environ[name]
 

@@ -113,7 +113,7 @@ def given(sign_in: SignIn) -> tuple[Proof, ...]:
     return tuple(
         proof
         for proof in sign_in.proofs
-        if proof.at > since
+        if proof.at >= since
         and proof.factor_id in there
         and (is_same or proof.method != "password")
         and not (mine.by_mail and proof.method == _MAILED)
