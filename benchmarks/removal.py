@@ -88,7 +88,7 @@ def _sometime() -> float:
 
     Whoever is shown a token from beyond what they know asks at once, and would hear of the loss before they looked.
     """
-    spread = random.uniform(0, POLLED_EVERY)  # noqa: S311 only has losses fall anywhere between two polls
+    spread = random.SystemRandom().uniform(0, POLLED_EVERY)
     return time.monotonic() + 2 * POLLED_EVERY + spread
 
 

@@ -21,6 +21,7 @@ from idp.organizations.models import Membership, MembershipStatus
 from idp.platform import clock, database, identifiers
 from idp.platform.database import Prepared
 from idp.platform.settings import settings
+from idp.sessions import people
 from idp.sessions.models import BrowserSession
 from idp.sessions.proofs import DEVICE, Proof
 from idp.users.models import User
@@ -337,10 +338,7 @@ def _live_statement() -> Executable:
             Authorization.created_at,
             Authorization.expires_at,
             case((idle_end < absolute_end, idle_end), else_=absolute_end),
-            case(
-                (now - BrowserSession.last_seen_at > BrowserSession.longest_pause, now - BrowserSession.last_seen_at),
-                else_=BrowserSession.longest_pause,
-            ),
+            people.pause_until(now),
             head_of_feed,
         )
         .join(BrowserSession, BrowserSession.id == Authorization.session_id)

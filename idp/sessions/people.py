@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from sqlalchemy import ColumnElement, CursorResult, bindparam, case, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, bindparam, case, delete, exists, func, literal, select, update
 
 from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
@@ -77,8 +77,7 @@ def open_session(browser: Browser, user_id: str, proofs: Collection[Proof]) -> t
     session_id = _begin(browser.id, user_id) if known is None else known.id
     _add(session_id, proofs)
     (opened,) = _found(BrowserSession.id == session_id)
-    come_forward(opened)
-    _forgive_pauses(session_id)
+    come_forward(opened, has_proven=True)
     _remember(browser.id, user_id)
     token = browsers.renew(browser)
     event = "session.opened" if known is None else "session.stepped.up"
@@ -139,20 +138,15 @@ def find(browser: Browser | None, session_id: str) -> LiveSession:
     raise NotFound(ABSENT)
 
 
-def is_usable(one: LiveSession, *, idle: int = clock.FOREVER, longest: int = clock.FOREVER) -> bool:
-    """Whether the session is within its idle and absolute end, and its person is not disabled.
-
-    A context may shorten both ends (microseconds): it asks with its own.
-    """
-    return not has_run_out(one, idle=idle, longest=longest) and not lifecycle.is_disabled(one.user_id)
+def is_usable(one: LiveSession) -> bool:
+    """Whether the session is within its idle and absolute end, and its person is not disabled."""
+    return not has_run_out(one) and not lifecycle.is_disabled(one.user_id)
 
 
-def has_run_out(one: LiveSession, *, idle: int = clock.FOREVER, longest: int = clock.FOREVER) -> bool:
+def has_run_out(one: LiveSession) -> bool:
     """Whether the session was unused for too long, or is too old (SES-06)."""
     lifetimes = settings().lifetimes
-    idle_end = one.last_seen_at + min(idle, lifetimes.session_idle)
-    absolute_end = one.created_at + min(longest, lifetimes.session_max)
-    return clock.now() >= min(idle_end, absolute_end)
+    return clock.now() >= min(one.last_seen_at + lifetimes.session_idle, one.created_at + lifetimes.session_max)
 
 
 def is_due(one: LiveSession) -> bool:
@@ -169,26 +163,27 @@ def touch(one: LiveSession) -> None:
     used = update(BrowserSession).where(
         BrowserSession.id == one.id, BrowserSession.ended_at.is_(None), BrowserSession.last_seen_at < now
     )
-    database.session().execute(used.values(last_seen_at=now, longest_pause=_pause_until(now)))
+    database.session().execute(used.values(last_seen_at=now, longest_pause=pause_until(now)))
 
 
-def come_forward(one: LiveSession) -> None:
-    """Let the browser act for the person of this session from now on: of several in it, the last one used counts."""
+def come_forward(one: LiveSession, *, has_proven: bool = False) -> None:
+    """Let the browser act for the person of this session from now on: of several in it, the last one used counts.
+
+    `has_proven`: the person has just given a proof, which makes the pauses before it undone.
+    """
     others = select(func.max(BrowserSession.last_seen_at)).where(
         BrowserSession.browser_id == one.browser_id, BrowserSession.id != one.id
     )
     latest = max(clock.now(), (database.session().scalar(others) or 0) + 1)
+    pause = literal(0) if has_proven else pause_until(latest)
     mine = update(BrowserSession).where(BrowserSession.id == one.id, BrowserSession.ended_at.is_(None))
-    database.session().execute(mine.values(last_seen_at=latest, longest_pause=_pause_until(latest)))
+    database.session().execute(mine.values(last_seen_at=latest, longest_pause=pause))
 
 
-def _pause_until(now: int) -> ColumnElement[int]:
+def pause_until(now: ColumnElement[int] | int) -> ColumnElement[int]:
+    """`LiveSession.pause` as the database sees it at `now` (microseconds), of the session that a statement is about."""
     pause = now - BrowserSession.last_seen_at
     return case((pause > BrowserSession.longest_pause, pause), else_=BrowserSession.longest_pause)
-
-
-def _forgive_pauses(session_id: str) -> None:
-    database.session().execute(update(BrowserSession).where(BrowserSession.id == session_id).values(longest_pause=0))
 
 
 # Ending

@@ -120,8 +120,11 @@ class _Silent(WSGIRequestHandler):
 
 
 def press(page: Page, button: str) -> None:
-    """Press `button`, a selector, and wait until the browser has the answer: what comes next must not overtake it."""
-    with page.expect_navigation(wait_until="commit"):
+    """Press `button`, a selector, and wait until the browser has loaded the answer.
+
+    What comes next must not overtake it: Chromium refuses to reload a page that is still taking another's place.
+    """
+    with page.expect_navigation():
         page.click(button)
 
 

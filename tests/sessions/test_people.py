@@ -185,20 +185,6 @@ def test_use_keeps_a_session_alive_but_not_beyond_its_absolute_end(olivia: str) 
         assert people.in_browser(at(token)) == []
 
 
-@pytest.mark.rule("SES-06")
-def test_a_context_may_shorten_both_ends_but_not_lengthen_them(olivia: str) -> None:
-    lifetimes = settings().lifetimes
-    with time_machine.travel(1_900_000_000, tick=False) as clockwork:
-        _, token = new_browser()
-        opened, token = sign_in(token, olivia)
-        clockwork.shift(3600)
-        assert people.is_usable(opened)
-        assert not people.is_usable(opened, idle=clock.HOUR)
-        assert not people.is_usable(opened, longest=clock.HOUR)
-        clockwork.shift(lifetimes.session_idle / clock.SECOND)
-        assert not people.is_usable(opened, idle=clock.FOREVER, longest=clock.FOREVER)
-
-
 def test_signing_in_after_the_end_begins_another_session(olivia: str) -> None:
     with time_machine.travel(1_900_000_000, tick=False) as clockwork:
         _, token = new_browser()
