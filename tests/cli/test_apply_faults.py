@@ -111,7 +111,7 @@ READ: dict[str, list[tuple[int, str, str]]] = {
         (
             4,
             "users[0].email",
-            "not an e-mail address: An email address must have an @-sign.",
+            "not an e-mail address: An email address must have an @-sign",
         )
     ],
     HEAD + "users:\n- username: bob\n  email_verified: true": [

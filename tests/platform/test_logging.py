@@ -145,8 +145,10 @@ def test_the_access_line_names_the_route_and_neither_path_nor_query(
 ) -> None:
     site.client.get("/error/opaque-token-123?code=abc", headers={"Referer": "https://x/?code=abc", "Cookie": "a=abc"})
     site.client.get("/recover/opaque-token-123?token=abc", headers={"User-Agent": "abc" * 10_000})
+    site.client.get("/nowhere/opaque-token-123?token=abc", headers={"User-Agent": "abc" * 10_000})
     text = capsys.readouterr().err
-    assert [line["route"] for line in sites.lines(text)] == ["/error/<code>", "unmatched"]
+    visits = [line["route"] for line in sites.lines(text) if line["event"] == "request"]
+    assert visits == ["/error/<code>", "/recover/<token>", "unmatched"]
     assert "opaque-token-123" not in text
     assert "abc" not in text
 
