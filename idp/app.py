@@ -16,7 +16,7 @@ import idp.platform.outbox
 import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, clients, declaration
-from idp.credentials import authenticator_apps, email_codes, factors, passwords, recovery_codes
+from idp.credentials import authenticator_apps, email_codes, factors, mailed_links, passwords, recovery_codes
 from idp.login import everywhere, passkey_offers
 from idp.login import views as login
 from idp.me import views as me
@@ -88,6 +88,7 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.locks_before_deleting(memberships.lock_homes)
     lifecycle.before_deleting(people.forget)
     lifecycle.before_deleting(memberships.leave_everywhere)
+    lifecycle.before_deleting(mailed_links.forget)
     lifecycle.before_deleting(passwords.forget)
     lifecycle.before_deleting(trusted_devices.forget)
     lifecycle.before_deleting(factors.forget)

@@ -8,9 +8,11 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, delete, select, update
 
+from idp.audit.trail import Actor
 from idp.credentials.models import MailedLink
 from idp.platform import bearer, clock, database
 from idp.platform.errors import Refusal
+from idp.users.models import User
 
 Purpose = Literal["recover", "verify", "undo", "sign_up", "enrol", "not_me", "keep_factors"]
 
@@ -148,6 +150,11 @@ def _end(purpose: Purpose, *which: ColumnElement[bool]) -> None:
         *which, MailedLink.purpose == purpose, MailedLink.used_at.is_(None), MailedLink.ended_at.is_(None)
     )
     database.session().execute(mine.values(ended_at=clock.now()))
+
+
+def forget(user: User, by: Actor) -> None:
+    """Forget the links that were mailed for a person who is being deleted, and the addresses in them."""
+    database.session().execute(delete(MailedLink).where(MailedLink.user_id == user.id))
 
 
 def void_all() -> int:

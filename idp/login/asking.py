@@ -11,6 +11,7 @@ from idp.credentials import allowances, guesses
 from idp.login import identifiers
 from idp.platform import clock, correlation, i18n, jobs
 from idp.platform.correlation import Origin
+from idp.platform.errors import Refusal
 from idp.sessions import devices
 
 LATEST = 30 * clock.MINUTE
@@ -26,6 +27,16 @@ TO_A_PERSON = 3
 """Letters of one kind that one mailbox gets at once; one more as soon as a link that recovers has run out: whoever asks
 in somebody's name all day keeps them without one at no time.
 """
+
+
+class TooManyLetters(Refusal):
+    """Somebody, or some network, has asked for too many letters (RFC 6585 §4)."""
+
+    code = "too_many_letters"
+    status = 429
+    title = "Too many letters were asked for"
+    remedy = "Look for those that are on their way, or wait a few minutes."
+    retry_after = 360
 
 
 @dataclass(frozen=True)
@@ -57,15 +68,14 @@ class Asked:
 def ask(kind: str, typed: str, *, browser: str, sign_in: str) -> None:
     """Have a letter of that kind (of job) written to whom `typed` names, if anybody. Inside `database.writing()`.
 
-    Asked for too often, nothing comes of it, and nobody is told so.
+    Raises `TooManyLetters` when too many were asked for from the network, whomever they name. Asked for too often for
+    one name, nothing comes of it, and nobody is told so.
     """
     origin, name = correlation.current(), identifiers.normal(typed)
     network = guesses.network_of(origin.address)
-    is_allowed = [
-        allowances.take(kind, network, at_once=FROM_A_NETWORK, refill=2 * clock.MINUTE),
-        allowances.take(kind, identifiers.key(name), at_once=FOR_A_NAME, refill=10 * clock.MINUTE),
-    ]
-    if all(is_allowed):
+    if not allowances.take(kind, network, at_once=FROM_A_NETWORK, refill=2 * clock.MINUTE):
+        raise TooManyLetters
+    if allowances.take(kind, identifiers.key(name), at_once=FOR_A_NAME, refill=10 * clock.MINUTE):
         asked = Asked(
             name, sign_in, browser, i18n.locale(), clock.now(), origin.request_id, origin.address, origin.user_agent
         )

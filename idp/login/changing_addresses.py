@@ -17,9 +17,10 @@ from idp.audit.trail import Actor
 from idp.credentials import allowances, mailed_links
 from idp.credentials.mailed_links import Link, LinkVoid, Purpose
 from idp.login import everywhere
+from idp.login.asking import TooManyLetters
 from idp.organizations import proven_addresses
 from idp.platform import clock, i18n, outbox
-from idp.platform.errors import Conflict, Invalid, Refusal
+from idp.platform.errors import Conflict, Invalid
 from idp.platform.outbox import Letter
 from idp.users import addresses, languages, leaving, lifecycle, names, users, zones
 from idp.users.addresses import AddressTaken
@@ -67,16 +68,6 @@ class TooManyAddresses(Conflict):
     code = "too_many_addresses"
     title = "You have as many addresses as anybody can have"
     remedy = "Remove one that you do not need any more first."
-
-
-class TooManyLetters(Refusal):
-    """The person has had too many links mailed (RFC 6585 §4)."""
-
-    code = "too_many_letters"
-    status = 429
-    title = "Too many letters were asked for"
-    remedy = "Look for those that are on their way, or wait a few minutes."
-    retry_after = 360
 
 
 class NotUsable(Conflict):

@@ -13,7 +13,8 @@ from idp.audit.trail import Actor
 from idp.credentials import not_me
 from idp.credentials.mailed_links import LinkVoid
 from idp.login import changing_addresses, disowning, everywhere, identifiers
-from idp.login.changing_addresses import LastAddress, StillPrimary, TooManyAddresses, TooManyLetters
+from idp.login.asking import TooManyLetters
+from idp.login.changing_addresses import LastAddress, StillPrimary, TooManyAddresses
 from idp.organizations import proven_addresses
 from idp.platform import clock, database
 from idp.platform.errors import Invalid, Refusal

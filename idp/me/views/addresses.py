@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from idp.audit.trail import Actor
 from idp.credentials.mailed_links import LinkVoid
 from idp.login import changing_addresses
+from idp.login.asking import TooManyLetters
 from idp.login.changing_addresses import (
     LastAddress,
     ManagedAddress,
@@ -16,7 +17,6 @@ from idp.login.changing_addresses import (
     Pending,
     StillPrimary,
     TooManyAddresses,
-    TooManyLetters,
 )
 from idp.login.views import answers, requires
 from idp.me.views import frame
