@@ -20,7 +20,6 @@ from idp.platform.errors import Forbidden, Invalid, NotFound, Refusal
 from idp.platform.outbox import Letter
 from idp.users import languages, users, zones
 from idp.users.locks import lock
-from idp.users.models import Address
 
 DELAY = 24 * clock.HOUR
 """How long people with privileged roles are warned before."""
@@ -195,7 +194,7 @@ def _warn(row: FactorReset) -> None:
     """Tell the person wherever they can be reached, with a link that calls it off."""
     user = users.find(row.user_id)
     facts: dict[str, str | int] = {"by": _called(_asker(row)), "reason": row.reason, "due_at": row.due_at}
-    for one in _addresses(row.user_id):
+    for one in proven_addresses.counting(row.user_id):
         token = mailed_links.make(
             "keep_factors", user.id, one.address, one.address_key, lifetime=row.due_at - clock.now(), rests_on=row.id
         )
@@ -203,10 +202,6 @@ def _warn(row: FactorReset) -> None:
             "factor_reset_asked", one.address, languages.of(user), facts, f"{PATH}/{token}", zone=zones.of(user)
         )
         outbox.post(letter)
-
-
-def _addresses(user_id: str) -> list[Address]:
-    return proven_addresses.counting(user_id)
 
 
 def _called(by: Actor) -> str:

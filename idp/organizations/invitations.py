@@ -73,17 +73,7 @@ def invite(
     open_ones = _open(organization_id, Invitation.address_key == parsed.key)
     replaced = [before for before in open_ones if _could_revoke(before, by)]
     token = bearer.mint(PREFIX)
-    invitation = Invitation(
-        organization_id=organization_id,
-        address=parsed.mailbox,
-        address_key=parsed.key,
-        token_digest=bearer.digest(token),
-        invited_by_kind=by.kind,
-        invited_by=by.id,
-        expires_at=clock.now() + LIFETIME,
-    )
-    database.session().add(invitation)
-    database.session().flush()
+    invitation = _write(organization_id, parsed, token, by)
     _add_grants(invitation, offered)
     said = [{"role": one.role, "scope": one.scope.id} for one in offered]
     trail.record(
@@ -98,6 +88,21 @@ def invite(
         _replace(before, invitation, by)
     invitation_words.post(invitation, token, words)
     return invitation, token
+
+
+def _write(organization_id: str, address: names.EmailAddress, token: str, by: Actor) -> Invitation:
+    row = Invitation(
+        organization_id=organization_id,
+        address=address.mailbox,
+        address_key=address.key,
+        token_digest=bearer.digest(token),
+        invited_by_kind=by.kind,
+        invited_by=by.id,
+        expires_at=clock.now() + LIFETIME,
+    )
+    database.session().add(row)
+    database.session().flush()
+    return row
 
 
 def resend(organization_id: str, invitation_id: str, *, by: Actor, message: str = "") -> tuple[Invitation, str]:

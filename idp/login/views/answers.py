@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 from flask import Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
+from idp.credentials.hashing import TooBusy
 from idp.login import progress
 from idp.login.steps import Step
 from idp.login.transactions import SignIn
 from idp.login.views import branding, browser
 from idp.platform import i18n, lane, pages, security_headers
-from idp.platform.errors import Refusal
+from idp.platform.errors import Invalid, Refusal
 from idp.platform.i18n import gettext as _
 
 PATHS = {
@@ -49,6 +50,24 @@ def page(
     return lane.response(answer.with_headers(("Content-Security-Policy", policy)))
 
 
+def password_form(template: str, sign_in: SignIn | None, refusal: Refusal | None, **values: Any) -> Response:
+    """`page` with a form that asks for a new password. `refusal` says why it is shown again: what is wrong (`problem`)
+    at which `field`, or that too many wait for theirs to be hashed (`is_busy`).
+    """
+    answer = page(
+        template,
+        sign_in,
+        refusal.status if refusal else 200,
+        problem=in_words(refusal) if isinstance(refusal, Invalid) else "",
+        field=_field(refusal),
+        is_busy=isinstance(refusal, TooBusy),
+        **values,
+    )
+    if isinstance(refusal, TooBusy):
+        answer.headers["Retry-After"] = str(refusal.retry_after)
+    return answer
+
+
 def onward(sign_in: SignIn) -> AnyResponse:
     """To whatever the sign-in asks next; once it is settled, back to where it was asked from."""
     if sign_in.outcome is None:
@@ -70,6 +89,12 @@ def way_back(sign_in: SignIn) -> str:
         return sign_in.return_to
     joined = "&" if "?" in sign_in.return_to else "?"
     return f"{sign_in.return_to}{joined}{urlencode({told_as: chosen})}"
+
+
+def _field(refusal: Refusal | None) -> str:
+    if not isinstance(refusal, Invalid):
+        return ""
+    return "name" if refusal.field == "name" else "password"
 
 
 def in_words(refusal: Refusal) -> str:

@@ -227,23 +227,17 @@ def _page(token: str, invitation: Invitation, refusal: Refusal | None = None) ->
 
 
 def _account_page(token: str, invitation: Invitation, refusal: Refusal | None = None) -> Response:
-    page = answers.page(
+    return answers.password_form(
         "login/invitation_account.html",
         None,
-        refusal.status if refusal else 200,
+        refusal,
         organization=branding.of(invitation.organization_id),
         action=f"{PATH}/{token}",
         shown_as=invitation.address,
         around=arriving.Around(is_other=False, others=_others()),
         name=request.form.get("name", ""),
         shortest=settings().password_length,
-        field=_field(refusal),
-        problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
-        is_busy=isinstance(refusal, TooBusy),
     )
-    if isinstance(refusal, TooBusy):
-        page.headers["Retry-After"] = str(refusal.retry_after)
-    return page
 
 
 def _others() -> list[Candidate]:
@@ -253,10 +247,3 @@ def _others() -> list[Candidate]:
 def _void_page(void: InvitationVoid) -> Response:
     reference = correlation.current().request_id
     return answers.page("login/invitation_void.html", None, void.status, reference=reference)
-
-
-def _field(refusal: Refusal | None) -> str:
-    """The field that has to be filled in anew."""
-    if not isinstance(refusal, Invalid):
-        return ""
-    return refusal.field if refusal.field in ("name", "password") else "password"

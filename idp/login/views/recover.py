@@ -105,17 +105,12 @@ def _ask_page(sign_in: SignIn | None, *, is_missing: bool = False) -> Response:
 
 
 def _page(token: str, recovery: Recovery, refusal: Refusal | None = None) -> Response:
-    page = answers.page(
+    return answers.password_form(
         "login/recover_set.html",
         arriving.under_way(recovery.sign_in),
-        refusal.status if refusal else 200,
+        refusal,
         action=f"{PATH}/{token}",
         shown_as=recovery.address,
         around=arriving.around(recovery.browser, recovery.user_id),
         shortest=new_passwords.about(recovery.user_id).shortest,
-        problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
-        is_busy=isinstance(refusal, TooBusy),
     )
-    if isinstance(refusal, TooBusy):
-        page.headers["Retry-After"] = str(refusal.retry_after)
-    return page

@@ -67,15 +67,10 @@ def _is_asked(sign_in: SignIn) -> bool:
 
 
 def _page(sign_in: SignIn, refusal: Refusal | None = None) -> Response:
-    page = answers.page(
+    return answers.password_form(
         "login/renew.html",
         sign_in,
-        refusal.status if refusal else 200,
+        refusal,
         shown_as=attempts.shown_as(sign_in),
         shortest=settings().password_length,
-        problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
-        is_busy=isinstance(refusal, TooBusy),
     )
-    if isinstance(refusal, TooBusy):
-        page.headers["Retry-After"] = str(refusal.retry_after)
-    return page

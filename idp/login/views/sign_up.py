@@ -110,26 +110,13 @@ def _ask_page(sign_in: SignIn | None, *, is_missing: bool = False) -> Response:
 
 
 def _page(token: str, invited: Invited, refusal: Refusal | None = None) -> Response:
-    page = answers.page(
+    return answers.password_form(
         "login/sign_up_set.html",
         arriving.under_way(invited.sign_in),
-        refusal.status if refusal else 200,
+        refusal,
         action=f"{PATH}/{token}",
         shown_as=invited.address,
         around=arriving.around(invited.browser, None),
         name=request.form.get("name", ""),
         shortest=settings().password_length,
-        field=_field(refusal),
-        problem=answers.in_words(refusal) if isinstance(refusal, Invalid) else "",
-        is_busy=isinstance(refusal, TooBusy),
     )
-    if isinstance(refusal, TooBusy):
-        page.headers["Retry-After"] = str(refusal.retry_after)
-    return page
-
-
-def _field(refusal: Refusal | None) -> str:
-    """The field that has to be filled in anew."""
-    if not isinstance(refusal, Invalid):
-        return ""
-    return refusal.field if refusal.field in ("name", "password") else "password"

@@ -113,9 +113,9 @@ def _page(session: LiveSession, mine: list[OwnMembership], here: OwnMembership) 
     found = choices.accounts_in(user_id, whole, search=search, after=after, limit=PAGE + 1)
     lines = _lines(user_id, here.organization_id, found[:PAGE], on_all)
     place = _place(user_id, here)
-    called = {role.key: role.name for role in roles.visible_in(here.organization_id) if role.owner == BUILT_IN}
-    called |= {one.key: one.name for one in (*on_all, *(reason for line in lines for reason in line.reasons))}
     everything = (*on_all, *(reason for line in lines for reason in line.reasons))
+    called = {role.key: role.name for role in roles.visible_in(here.organization_id) if role.owner == BUILT_IN}
+    called |= {one.key: one.name for one in everything}
     return frame.page(
         session,
         "access",
