@@ -37,7 +37,9 @@ def test_whoever_tries_it_out_reads_what_people_would(tmp_path: Path, given: dic
     with sites.site(tmp_path, **given) as site:
         assert "Nothing has been sent yet" in site.client.get("/demo/mail").text
         name = a_letter(site)
-        assert name in site.client.get("/demo/mail").text
+        listed = site.client.get("/demo/mail").text
+        assert name in listed
+        assert " UTC</bdi>" in listed
         page = site.client.get(f"/demo/mail/{name}")
         assert "http://localhost:8000/invitations/cinv_1" in page.text
         assert "<script" not in page.text

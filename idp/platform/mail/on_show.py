@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from flask import Flask, Response, make_response, render_template, request
 
-from idp.platform import hosts
+from idp.platform import clock, hosts, i18n
 from idp.platform.access import public
 from idp.platform.http_refusals import NoSuchPage
 from idp.platform.mail import folder, ways
@@ -95,7 +95,7 @@ def _read(place: Folder, name: str) -> Shown:
         name,
         str(message["To"]),
         str(message["Subject"]),
-        str(message["Date"]),
+        i18n.instant(int(message["Date"].datetime.timestamp()) * clock.SECOND),
         _part(message, "plain"),
         _part(message, "html"),
     )
