@@ -182,17 +182,26 @@ def _mail(user: User, to: str, key: str, replaces: str, *, by: Actor) -> None:
     """The same for every address, whoever has it: but for what the letter says."""
     if not allowances.take("address link", user.id, at_once=LETTERS_OF_A_PERSON, refill=6 * clock.MINUTE):
         raise TooManyLetters
-    mailed_links.end_all("verify", user.id, address_key=key)
-    token = mailed_links.make("verify", user.id, to, key, lifetime=LIFETIME, rests_on=replaces)
-    holder = proven_addresses.holder(key)
     if _may_write(user.id, key):
-        language, zone = i18n.spoken(i18n.locale()) or "en", zones.of(user)
-        if holder is not None and holder.user_id != user.id:
-            outbox.post(Letter("address_known", holder.address, language, path="/login"))
-        else:
-            ends = clock.now() + LIFETIME
-            outbox.post(Letter("verify", to, language, path=f"{VERIFY}/{token}", expires_at=ends, zone=zone))
+        _write(user, to, key, _link(user, to, key, replaces))
+    elif all(one.address_key != key for one in pending(user.id)):
+        _link(user, to, key, replaces)  # what was mailed before stays good, and the page says the same
     trail.record("user.address.asked", by=by, subject=user.id, email=to)
+
+
+def _link(user: User, to: str, key: str, replaces: str) -> str:
+    mailed_links.end_all("verify", user.id, address_key=key)
+    return mailed_links.make("verify", user.id, to, key, lifetime=LIFETIME, rests_on=replaces)
+
+
+def _write(user: User, to: str, key: str, token: str) -> None:
+    holder = proven_addresses.holder(key)
+    language, zone = i18n.spoken(i18n.locale()) or "en", zones.of(user)
+    if holder is not None and holder.user_id != user.id:
+        outbox.post(Letter("address_known", holder.address, language, path="/login"))
+    else:
+        ends = clock.now() + LIFETIME
+        outbox.post(Letter("verify", to, language, path=f"{VERIFY}/{token}", expires_at=ends, zone=zone))
 
 
 def _may_write(user_id: str, key: str) -> bool:

@@ -3,14 +3,21 @@
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.credentials import mailed_links
-from idp.credentials.mailed_links import Link
+from idp.credentials.mailed_links import Link, LinkVoid
 from idp.login import everywhere
+from idp.organizations import proven_addresses
 from idp.users.locks import lock
 
 
 def find(token: str) -> Link:
-    """What the link with that token is for. Raises `LinkVoid`."""
-    return mailed_links.find(token, "not_me")
+    """What the link with that token is for. Raises `LinkVoid`, also where its address is its person's no more: whoever
+    reads that mailbox now has nothing to say about them.
+    """
+    link = mailed_links.find(token, "not_me")
+    holder = proven_addresses.holder(link.address_key)
+    if holder is None or holder.user_id != link.user_id:
+        raise LinkVoid
+    return link
 
 
 def disown(token: str) -> Link:

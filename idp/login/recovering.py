@@ -65,14 +65,14 @@ def write(asked: Asked) -> None:
         return
     person = lock(named)
     to = _address_of(person.id, asked.typed)
-    if to is None or lifecycle.is_disabled(person.id) or not asking.may_write(KIND, person.id):
+    if to is None or lifecycle.is_disabled(person.id) or not asking.may_write(KIND, f"{person.id} {to.address_key}"):
         return
     ground = _Ground(passwords.which(person.id), _primary(person.id), asked.browser, asked.sign_in)
     token = mailed_links.make(
         "recover", person.id, to.address, to.address_key, lifetime=LIFETIME, rests_on=json.dumps(asdict(ground))
     )
-    path, expires_at = f"{PATH}/{token}", clock.now() + LIFETIME
-    outbox.post(Letter("recover", to.address, languages.of(person), asked.facts, path, expires_at=expires_at))
+    path, expires_at, language = f"{PATH}/{token}", clock.now() + LIFETIME, languages.of(person, asked.language)
+    outbox.post(Letter("recover", to.address, language, asked.facts, path, expires_at=expires_at))
     trail.record("user.recovery.mailed", by=SYSTEM, subject=person.id, email=to.address)
 
 

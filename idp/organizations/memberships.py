@@ -8,7 +8,7 @@ from sqlalchemy import select
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.feed import losses
-from idp.organizations import authority, grants, locking, names, ownership, scopes
+from idp.organizations import authority, grants, locking, names, ownership, proven_addresses, scopes
 from idp.organizations.effective import OWNER_ROLE, Context
 from idp.organizations.models import Membership, MembershipStatus, Role, RoleGrant, TeamMember
 from idp.organizations.scopes import Scope
@@ -151,12 +151,16 @@ def accept(organization_id: str, *, by: Actor) -> Membership:
 def suspend(organization_id: str, member_id: str, *, by: Actor) -> None:
     """Let a membership rest: nothing counts meanwhile, and what hung on it ends for good, but the grants.
 
-    Takes `members.write` on the organization. Raises `ownership.OwnerStays` for the owner.
+    Takes `members.write` on the organization. Raises `ownership.OwnerStays` for the owner, and
+    `proven_addresses.NoOtherAddress` as `remove`.
     """
     locking.lock(organization_id)
     authority.require(by, "members.write", Context(organization_id))
     member = find(organization_id, member_id)
     ownership.require_not_owner(member)
+    if _is_own(member, by):
+        locks.lock(member.user_id)
+        proven_addresses.require_others(member.user_id, organization_id)
     put_to_rest(member, by=by)
 
 
@@ -187,14 +191,22 @@ def reactivate(organization_id: str, member_id: str, *, by: Actor) -> None:
 def remove(organization_id: str, member_id: str, *, by: Actor) -> None:
     """End a membership with its team places and grants. Takes `members.write` there, or being that person.
 
-    Raises `ownership.OwnerStays` for the owner.
+    Raises `ownership.OwnerStays` for the owner, and `proven_addresses.NoOtherAddress` for whoever leaves and has no
+    other address by which they recover their password.
     """
     locking.lock(organization_id)
     member = find(organization_id, member_id)
-    if not (by.kind == "user" and by.id == member.user_id):
+    if _is_own(member, by):
+        locks.lock(member.user_id)
+        proven_addresses.require_others(member.user_id, organization_id)
+    else:
         authority.require(by, "members.write", Context(organization_id))
     ownership.require_not_owner(member)
     take_out(member, by=by)
+
+
+def _is_own(member: Membership, by: Actor) -> bool:
+    return by.kind == "user" and by.id == member.user_id
 
 
 def lock_homes(user_id: str) -> None:

@@ -13,9 +13,18 @@ from idp.organizations import domains
 from idp.organizations.models import Domain, Membership, MembershipStatus, Organization
 from idp.platform import clock, database
 from idp.platform.database import Prepared
+from idp.platform.errors import Conflict
 from idp.users.addresses import lasting
 from idp.users.leaving import STAYS
 from idp.users.models import Address, User
+
+
+class NoOtherAddress(Conflict):
+    """Without the addresses that an organization manages, nothing would recover the person's password."""
+
+    code = "no_other_address"
+    title = "No other e-mail address of yours recovers your password yet"
+    remedy = "Add one and confirm it. It recovers your password a week later; then you can leave."
 
 
 def _active_memberships(user_id: ColumnElement[str] | str, organization_id: ColumnElement[str] | str) -> Select[str]:
@@ -125,6 +134,27 @@ def signs_in(address_key: str) -> str | None:
     It counts; or nobody but the operator has ever vouched for it, and it is what they call the person by.
     """
     return _SIGNS_IN.one(address_key=address_key, now=clock.now())
+
+
+def managed_by(user_id: str, organization_id: str) -> list[Address]:
+    """The addresses of the person that count because they are a member of this organization, which manages them."""
+    return [one for one in counting(user_id) if domains.holder_of(one.domain) == organization_id]
+
+
+def recovers_without(user_id: str, organization_id: str) -> bool:
+    """Whether the person recovers their password, if they do at all, also without what this organization manages."""
+    managed = {one.id for one in managed_by(user_id, organization_id)}
+    return not managed or any(one.id not in managed and one.leaves_at is None for one in recovering(user_id))
+
+
+def require_others(user_id: str, organization_id: str) -> None:
+    """Raise `NoOtherAddress` unless the person `recovers_without` the organization that they leave.
+
+    Whoever took over a session must not make the account theirs by leaving: an address that they add afterwards would
+    be the only one, with nobody to warn and nothing to undo (RST-05).
+    """
+    if not recovers_without(user_id, organization_id):
+        raise NoOtherAddress
 
 
 def has_proven(user_id: str, address_key: str, organization_id: str) -> bool:

@@ -459,3 +459,18 @@ def test_two_changes_at_once_are_both_what_they_were_asked_for(app: Flask, olivi
     assert together(app, lambda: confirm(first), lambda: confirm(second)) == ["done", "done"]
     assert sorted(held(olivia).values()) == ["counts", "counts leaving", "primary"]
     assert held(olivia)[OLD] == "counts leaving"
+
+
+@pytest.mark.rule("LNK-04")
+def test_whoever_asks_anew_keeps_the_link_that_works_where_no_other_can_be_mailed(
+    clockwork: Traveller, olivia: str
+) -> None:
+    mine = ask(olivia, NEW)
+    for number in range(changing_addresses.LETTERS_TO_A_MAILBOX + 1):
+        ask(made(f"thief{number}"), NEW)
+    before = len(letters(NEW))
+    with database.writing():
+        changing_addresses.ask_again(olivia, NEW, by=Actor("user", olivia))
+    assert len(letters(NEW)) == before
+    confirm(mine)
+    assert NEW in held(olivia)

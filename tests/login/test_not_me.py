@@ -12,12 +12,13 @@ from idp.credentials.models import MailedLink
 from idp.login.demands import Demand
 from idp.platform import clock, database
 from idp.sessions import trusted_devices
+from idp.users import addresses, users
 from tests import phones, proving
 from tests.actors import GOOD, Browser, Page
 from tests.login.test_recover import MAILBOX, is_void, mailed, recover
 from tests.login.test_sign_in import asked_for, sessions_in
 from tests.notices.test_notices import told
-from tests.traces import events
+from tests.traces import OPERATOR, events
 
 
 @pytest.fixture
@@ -112,3 +113,15 @@ def test_who_did_not_recover_is_told_by_a_letter_that_lets_them_say_so(browser: 
     assert (letter.to, letter.not_me.startswith("/not-me/")) == (MAILBOX, True)
     browser.send(browser.get(letter.not_me), "not-me-submit")
     assert sessions_in(browser) == []
+
+
+@pytest.mark.rule("RST-05")
+def test_whoever_reads_the_mailbox_after_its_person_says_nothing_about_them(
+    browser: Browser, olivia: str, link: str
+) -> None:
+    page = browser.get(link)
+    with database.writing():
+        person = users.find(olivia)
+        addresses.end(person, addresses.find(olivia, MAILBOX), by=OPERATOR)
+    assert is_void(browser.get(link))
+    assert is_void(browser.send(page, "not-me-submit"))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import time_machine
@@ -581,6 +582,34 @@ def test_a_person_gets_three_letters_at_once_and_nobody_is_told(browser: Browser
 
 
 @pytest.mark.rule("LOG-05")
+def test_whoever_names_another_address_keeps_nobody_without_a_letter(app: Flask, browser: Browser, olivia: str) -> None:
+    with database.writing():
+        addresses.add(users.find(olivia), "old@elsewhere.test", verified=True, by=OPERATOR)
+    with time_machine.travel(clock.now() / clock.SECOND, tick=False) as time:
+        for number in range(4):
+            for again in range(3):
+                ask(Browser(app, f"10.{again}.0.{number}"), "old@elsewhere.test")
+            assert browser.get(mailed(browser)).status == 200
+            time.shift(1_801)
+
+
+@pytest.mark.rule("RST-03")
+def test_a_letter_is_in_the_language_that_its_reader_chose_or_else_was_asked_for_in(
+    app: Flask, olivia: str
+) -> None:
+    made("bob", email="bob@northwind.test")
+    german = Browser(app)
+    german.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "de"
+    with database.writing():
+        person = users.find(olivia)
+        users.reconfigure(person, replace(users.settings_of(person), claims={"locale": "fr"}), by=OPERATOR)
+    for name in ("olivia", "bob"):
+        german.post(german.get("/recover"), "username", username=name)
+    asking.answer()
+    assert {one.to: one.language for one in mailboxes.letters()} == {MAILBOX: "fr", "bob@northwind.test": "de"}
+
+
+@pytest.mark.rule("LOG-05")
 def test_whoever_asks_all_day_keeps_nobody_without_a_link_that_works(app: Flask, browser: Browser, olivia: str) -> None:
     with time_machine.travel(clock.now() / clock.SECOND, tick=False) as time:
         for number in range(9):
@@ -611,6 +640,12 @@ def test_a_network_asks_only_so_often_and_is_told_whomever_it_names(
         assert "Too many letters were asked for" in refused.text
     assert open_jobs() == 30
     assert other.post(other.get("/recover"), "username", username=MAILBOX).location == "/recover/sent"
+
+
+@pytest.mark.rule("RST-04")
+def test_also_a_form_that_is_refused_names_its_address_to_nobody(app: Flask, browser: Browser, olivia: str) -> None:
+    refused = app.test_client().post(mailed(browser), data={"password": NEW})
+    assert (refused.status_code, refused.headers["Referrer-Policy"]) == (403, "no-referrer")
 
 
 def test_nothing_that_was_mailed_is_kept_of_a_deleted_person(browser: Browser, olivia: str) -> None:

@@ -6,12 +6,15 @@ from sqlalchemy import select
 from time_machine import Traveller
 
 from idp.clients.clients import ClientContext
+from idp.login import changing_addresses
 from idp.oauth import authorizations
 from idp.oauth.models import Authorization
 from idp.organizations import domains, memberships, own_memberships, ownership, teams
 from idp.organizations.models import Membership
-from idp.platform import database
+from idp.organizations.proven_addresses import NoOtherAddress
+from idp.platform import clock, database
 from idp.sessions import people
+from idp.users import leaving as leaving_addresses
 from tests.me.conftest import LATER
 from tests.me.own import browser_of
 from tests.oauth.actors import relying_party
@@ -131,13 +134,40 @@ def test_leaving_takes_a_fresh_proof(app: Flask, acme: Flask, clockwork: Travell
     assert slugs("usr_vera") == ["acme", "birch"]
 
 
-def test_a_managed_address_is_named_before_it_stops_counting(acme: Flask) -> None:
+def manage(organization_id: str) -> None:
     with database.writing():
-        proven = domains.claim(ACME, "example.com", by=OPERATOR)
-        domains.confirm(ACME, proven.id, by=OPERATOR)
+        domains.confirm(organization_id, domains.claim(organization_id, "example.com", by=OPERATOR).id, by=OPERATOR)
+
+
+@pytest.mark.rule("RST-05")
+def test_nobody_leaves_with_the_only_address_they_recover_by(app: Flask, acme: Flask, clockwork: Traveller) -> None:
+    manage(ACME)
     page = browser_of(acme, "vera").get(leaving("acme"))
     assert "vera@example.com" in page.text
-    assert "No other e-mail address of yours is verified." in page.text
+    assert "No other e-mail address of yours recovers your password yet" in page.text
+    assert not [button for form in page.forms for button in form.buttons if button.get("id") == "leave-submit"]
+    with pytest.raises(NoOtherAddress), database.writing():
+        memberships.remove(ACME, "mem_vera", by=actors.VERA)
+    with database.writing():
+        changing_addresses.prove("usr_vera", "vera@home.test", by=actors.VERA)
+    with pytest.raises(NoOtherAddress), database.writing():
+        memberships.remove(ACME, "mem_vera", by=actors.VERA)
+    clockwork.shift(leaving_addresses.STAYS / clock.SECOND + 1)
+    with database.writing():
+        memberships.remove(ACME, "mem_vera", by=actors.VERA)
+    assert slugs("usr_vera") == ["birch"]
+
+
+@pytest.mark.rule("RST-05")
+def test_an_administrator_does_not_put_themselves_to_rest_for_that(acme: Flask) -> None:
+    manage(ACME)
+    with pytest.raises(NoOtherAddress), database.writing():
+        memberships.suspend(ACME, "mem_sam", by=actors.SAM)
+    act(memberships.suspend, ACME, "mem_sam")
+
+
+def test_an_address_of_another_organization_is_not_named(acme: Flask) -> None:
+    manage(ACME)
     assert "vera@example.com" not in browser_of(acme, "vera").get(leaving("birch")).text
 
 

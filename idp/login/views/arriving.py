@@ -58,11 +58,8 @@ def around(asked_in: str, user_id: str | None) -> Around:
 
 def void(over: LinkVoid, again: str = "") -> Response:
     """What is answered for a link that cannot be used: with a way to a new one, at `again`, where there is one."""
-    page = answers.page(
-        "login/link_void.html", None, over.status, again=again, reference=correlation.current().request_id
-    )
-    page.headers["Referrer-Policy"] = "no-referrer"
-    return page
+    reference = correlation.current().request_id
+    return answers.page("login/link_void.html", None, over.status, again=again, reference=reference)
 
 
 # Each of these is called inside `database.writing()`

@@ -4,8 +4,7 @@ The check of forms stands here, before every view: whatever is not a GET, and no
 """
 
 from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, Response, after_this_request, current_app, g, request
 
@@ -19,8 +18,7 @@ from idp.sessions.people import LiveSession
 SIGNED_IN = "a signed-in person"
 """The need of a view that shows or does something of one person's own."""
 
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
+View = TypeVar("View", bound=Callable[..., Any])
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _SECRET = "canopy_secretly_addressed"  # noqa: S105 the name of a mark
@@ -38,28 +36,33 @@ class ForeignForm(Refusal):
 
 def init(app: Flask) -> None:
     """Check the forms of `app`, and give its templates the token."""
+    app.before_request(_keep_address)  # first: also of what is refused
     app.before_request(_require_own_form)
     app.jinja_env.globals["csrf_token"] = token
 
 
-def secretly_addressed(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+def secretly_addressed(view: View) -> View:
     """Let nobody learn the address of `view` from our pages: it holds a secret that was mailed (RST-04).
 
     Browsers then name no origin with the forms of such a page (Fetch §3.2): those count where the browser says by
     `Sec-Fetch-Site` that they are our own.
     """
+    setattr(view, _SECRET, True)
+    return view
 
-    @wraps(view)
-    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-        @after_this_request
-        def tell_nobody(response: Response) -> Response:
-            response.headers["Referrer-Policy"] = "no-referrer"
-            return response
 
-        return view(*args, **kwargs)
+def _keep_address() -> None:
+    if _has_secret_address():
+        after_this_request(_tell_nobody)
 
-    setattr(guarded, _SECRET, True)
-    return guarded
+
+def _tell_nobody(response: Response) -> Response:
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _has_secret_address() -> bool:
+    return getattr(current_app.view_functions.get(request.endpoint or ""), _SECRET, False)
 
 
 def current() -> Browser | None:
@@ -152,7 +155,7 @@ def _require_own_form() -> None:
 def _is_from_here() -> bool:
     """Whether the browser does not say that the form comes from elsewhere."""
     origin = request.headers.get("Origin")
-    if origin == "null" and getattr(_view(), _SECRET, False):
+    if origin == "null" and _has_secret_address():
         return request.headers.get("Sec-Fetch-Site") == "same-origin"
     return origin is None or origin == settings().issuer
 

@@ -6,13 +6,13 @@ from flask.typing import ResponseReturnValue
 from idp.audit.trail import Actor
 from idp.login.views import requires
 from idp.me.views import frame
-from idp.organizations import choices, domains, locking, memberships, own_memberships, proven_addresses, roles
+from idp.organizations import choices, locking, memberships, own_memberships, proven_addresses, roles
 from idp.organizations.own_memberships import OwnMembership
 from idp.organizations.ownership import OwnerStays
+from idp.organizations.proven_addresses import NoOtherAddress
 from idp.platform import database
 from idp.platform.errors import NotFound
 from idp.sessions.people import LiveSession
-from idp.users import addresses
 
 PATH = "/me/organizations"
 
@@ -63,7 +63,7 @@ def leave(session: LiveSession, slug: str) -> ResponseReturnValue:
             locking.lock(mine.organization_id)  # organizations before people
             requires.still_recent(session)
             memberships.remove(mine.organization_id, mine.id, by=Actor("user", session.user_id))
-    except OwnerStays:
+    except (OwnerStays, NoOtherAddress):
         return _page(session, own_memberships.find(session.user_id, slug), 409)
     except NotFound:  # another tab was faster
         return redirect(PATH, 303)
@@ -71,11 +71,9 @@ def leave(session: LiveSession, slug: str) -> ResponseReturnValue:
 
 
 def _page(session: LiveSession, mine: OwnMembership, status: int = 200) -> ResponseReturnValue:
-    """`managed`: addresses that stop counting; `is_stranded`: no other one counts."""
-    managers = proven_addresses.managers(session.user_id)
-    mine_there = [one for one in addresses.of(session.user_id) if one.id in managers]
-    managed = [one for one in mine_there if domains.holder_of(one.domain) == mine.organization_id]
-    counting = {one.id for one in proven_addresses.counting(session.user_id)}
+    """`managed`: addresses that stop counting; `is_stranded`: no other one recovers a password."""
+    managed = proven_addresses.managed_by(session.user_id, mine.organization_id)
+    recovers = proven_addresses.recovers_without(session.user_id, mine.organization_id)
     return frame.page(
         session,
         "organizations",
@@ -83,5 +81,5 @@ def _page(session: LiveSession, mine: OwnMembership, status: int = 200) -> Respo
         status,
         organization=mine,
         managed=[one.address for one in managed],
-        is_stranded=bool(managed) and not counting - {one.id for one in managed},
+        is_stranded=not recovers,
     )
