@@ -33,6 +33,12 @@ def read(text: str) -> tuple[str, ...]:
     return listed if len(listed) == NUMBER and all(map(typed_codes.is_ours, listed)) else ()
 
 
+def made_at(user_id: str) -> int:
+    """When the person last had codes made; 0 for never."""
+    newest = select(func.max(RecoveryCode.created_at)).where(RecoveryCode.user_id == user_id)
+    return database.session().scalar(newest) or 0
+
+
 def are_known(user_id: str, codes: Collection[str]) -> bool:
     """Whether the person has had each of these, used or replaced though it may be."""
     wanted = {_digest(user_id, code) for code in codes}

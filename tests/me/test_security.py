@@ -416,6 +416,19 @@ def test_codes_are_shown_once_and_new_ones_void_the_old(browser: Browser, olivia
     assert ("You have new recovery codes." in page.text, recovery_codes.left(olivia)) == (True, 10)
 
 
+@pytest.mark.rule("TOT-04")
+def test_a_page_of_codes_that_is_loaded_again_does_not_void_them(browser: Browser, olivia: str) -> None:
+    phone = given_to(olivia)
+    browser.send(browser.sign_in("olivia"), "otp", otp=phone.code())
+    page = browser.get("/me/security/codes")
+    codes = made_codes(browser.send(page, "codes-make"))
+    again = browser.send(page, "codes-make")
+    assert (again.status, made_codes(again), "10 of your codes are left" in again.text) == (200, [], True)
+    assert events(olivia).count("user.codes.made") == 1
+    with database.writing():
+        assert recovery_codes.use(olivia, codes[0])
+
+
 def test_codes_can_be_kept_also_when_that_took_a_while(browser: Browser, olivia: str, clockwork: Traveller) -> None:
     phone = given_to(olivia)
     browser.send(browser.sign_in("olivia"), "otp", otp=phone.code())

@@ -30,7 +30,8 @@ def show(session: LiveSession) -> ResponseReturnValue:
 def make(session: LiveSession) -> ResponseReturnValue:
     """New codes, shown in the answer and nowhere else; the old ones are void. Or what the person does with them.
 
-    Codes stand in for a second factor: whoever has none gets none.
+    Codes stand in for a second factor: whoever has none gets none. A page that is loaded again asks for others in place
+    of those before the ones that it showed: it gets none, and those stay good.
     """
     if shown := recovery_codes.read(request.form.get("codes", "")):
         return _keep(session, shown)
@@ -38,7 +39,8 @@ def make(session: LiveSession) -> ResponseReturnValue:
         return requires.to_step_up(session)
     with database.writing():
         requires.still_recent(session)
-        if not factors.of(session.user_id):
+        instead = str(recovery_codes.made_at(session.user_id))
+        if not factors.of(session.user_id) or request.form.get("instead", "") != instead:
             return redirect(PATH, 303)
         made = changing_factors.make_codes(session.user_id, by=Actor("user", session.user_id))
     return _page(session, made)
@@ -62,6 +64,7 @@ def _page(session: LiveSession, made: tuple[str, ...] = (), *, is_missing: bool 
         offers_ending=False,
         has_factor=bool(factors.of(session.user_id)),
         left=recovery_codes.left(session.user_id),
+        instead=recovery_codes.made_at(session.user_id),
         most=recovery_codes.NUMBER,
         codes=made,
         is_missing=is_missing,
