@@ -138,6 +138,21 @@ def standing(invitation_id: str) -> Invitation:
     return found
 
 
+def joined_by(token: str, user_id: str) -> str | None:
+    """The id of the organization in which the person is by the invitation whose link this is, if they are."""
+    mine = (
+        select(Membership.organization_id)
+        .join(Invitation, Invitation.member_id == Membership.id)
+        .where(
+            Invitation.token_digest == bearer.digest(token),
+            Invitation.outcome == "accepted",
+            Membership.user_id == user_id,
+            Membership.ended_at.is_(None),
+        )
+    )
+    return database.session().scalar(mine)
+
+
 def roles_brought(invitation: Invitation) -> list[tuple[str, str]]:
     """The key and id of each role that the invitation brings, wherever."""
     brought = select(InvitationGrant.role_key, InvitationGrant.role_id)

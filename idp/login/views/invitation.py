@@ -21,7 +21,7 @@ from idp.login.signing_up import Newcomer
 from idp.login.transactions import SignIn
 from idp.login.views import answers, arriving, branding, browser, requires
 from idp.login.views.identifier import Candidate, candidate
-from idp.organizations import choices, invitation_words
+from idp.organizations import choices, invitation_words, invitations
 from idp.organizations.invitation_words import PATH
 from idp.organizations.invitations import InvitationVoid
 from idp.organizations.models import Invitation
@@ -60,14 +60,18 @@ def init(app: Flask) -> None:
 
 
 def _of_an_invitation(view: View) -> View:
-    """What all of these have in common: their address is a secret, and void ones cannot be told apart."""
+    """What all of these have in common: their address is a secret, and void ones cannot be told apart, but by whoever
+    has joined by them: they are where they want to be.
+    """
 
     @wraps(view)
     def guarded(token: str) -> ResponseReturnValue:
         try:
             return view(token)
         except InvitationVoid as void:
-            return _void_page(void)
+            session = browser.signed_in()
+            joined_by = invitations.joined_by(token, session.user_id) if session else None
+            return _joined(joined_by) if joined_by else _void_page(void)
 
     return public(browser.secretly_addressed(guarded))
 
@@ -164,6 +168,10 @@ def _join(token: str, organization_id: str, session: LiveSession) -> ResponseRet
         return _page(token, joining.find(token, browser.current()), refusal)
     if asked:
         return answers.onward(asked)
+    return _joined(organization_id)
+
+
+def _joined(organization_id: str) -> ResponseReturnValue:
     return redirect(f"{JOINED}?{urlencode({'organization': organization_id})}", 303)
 
 
