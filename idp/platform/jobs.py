@@ -33,8 +33,8 @@ EVERY = 0.5
 THREADS = 4
 """Jobs that one worker does at once: a slow mail server holds up a few, not all."""
 
-MOST_ATTEMPTS = 12
-"""Attempts after which a job is parked: with the pauses between them, about six hours."""
+MOST_ATTEMPTS = 18
+"""Attempts after which a job is parked: with the pauses between them, about six hours, and never less than four."""
 
 _FIRST_PAUSE = 5 * clock.SECOND
 _LONGEST_PAUSE = clock.HOUR

@@ -1,5 +1,6 @@
 """Jobs: done at least once, by one worker at a time, whatever happens to workers and clocks."""
 
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 
@@ -98,6 +99,13 @@ def test_pauses_double_up_to_an_hour_and_differ(attempt: int) -> None:
     longest = min(5 * clock.SECOND * 2 ** (attempt - 1), clock.HOUR)
     assert longest // 2 <= min(pauses) <= max(pauses) < longest
     assert len(pauses) > 1
+
+
+@pytest.mark.parametrize("drawn", ["shortest", "longest"])
+def test_a_server_may_be_away_for_hours_before_a_job_is_parked(monkeypatch: pytest.MonkeyPatch, drawn: str) -> None:
+    monkeypatch.setattr(secrets, "randbelow", lambda end: 0 if drawn == "shortest" else end - 1)
+    waited = sum(jobs.pause_after(attempt) for attempt in range(1, jobs.MOST_ATTEMPTS))
+    assert 4 * clock.HOUR <= waited <= 8.5 * clock.HOUR
 
 
 def test_a_job_that_fails_too_often_is_parked_and_told_of(
