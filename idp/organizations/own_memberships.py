@@ -38,15 +38,15 @@ class OwnMembership:
 
 
 def of(user_id: str, *, after: str = "", limit: int = PAGE) -> list[OwnMembership]:
-    """The memberships of the person, by the name of the organization, behind the one with the slug `after`."""
+    """The memberships of the person, by the name of the organization, behind the one with the slug `after`, if that is
+    one of theirs: of no other organization it is said whether there is such a one.
+    """
     wanted = _WANTED.where(Membership.user_id == user_id)
-    if after:
-        last = select(Organization.name, Organization.id).where(Organization.slug == after)
-        row = database.session().execute(last).first()
-        if row is not None:
-            name, id = row
-            behind = (Organization.name > name) | and_(Organization.name == name, Organization.id > id)
-            wanted = wanted.where(behind)
+    last = database.session().execute(wanted.where(Organization.slug == after)).first() if after else None
+    if last is not None:
+        _, id, _, name, *_ = last
+        behind = (Organization.name > name) | and_(Organization.name == name, Organization.id > id)
+        wanted = wanted.where(behind)
     rows = database.session().execute(wanted.order_by(Organization.name, Organization.id).limit(limit))
     return [OwnMembership(*row) for row in rows]
 

@@ -17,6 +17,7 @@ from idp.organizations import (
     memberships,
     moves,
     organizations,
+    own_memberships,
     ownership,
     policies,
     roles,
@@ -400,3 +401,9 @@ def test_no_organization_has_two_owners_at_once(acme: Flask) -> None:
 def test_an_account_does_not_change_its_organization_in_place(acme: Flask) -> None:
     with pytest.raises(IntegrityError), database.writing():
         database.session().execute(update(Placement).where(Placement.account_id == DE).values(organization_id=BIRCH))
+
+
+@pytest.mark.rule("ORG-11")
+def test_leafing_behind_an_organization_of_others_tells_nothing_of_it(acme: Flask) -> None:
+    behind = [[one.slug for one in own_memberships.of(NICK.id, after=slug)] for slug in ("birch", "nowhere", "acme")]
+    assert behind == [["acme"], ["acme"], []]
