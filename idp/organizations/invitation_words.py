@@ -18,7 +18,7 @@ from idp.platform.errors import Invalid, NotFound
 from idp.platform.i18n import Wish
 from idp.platform.i18n import gettext as _
 from idp.platform.outbox import Letter
-from idp.users import languages, users, zones
+from idp.users import addresses, languages, users, zones
 from idp.users.models import User
 
 PATH = "/invitations"
@@ -122,14 +122,15 @@ def post(invitation: Invitation, token: str, message: str) -> None:
 
 
 def post_joined(invitation: Invitation, user: User, path: str) -> None:
-    """Tell the person who accepted what they are now, at `path` of our own."""
+    """Tell the person who accepted, at their address as it is stored (RST-02), what they are now: at `path` of ours."""
     words, language = said(invitation), languages.of(user)
+    mine = addresses.find(user.id, invitation.address)
     facts: dict[str, str | int] = {
         "organization": words.organization,
         "roles": _in_language(words.places, language),
         "at": clock.now(),
     }
-    outbox.post(Letter("joined", invitation.address, language, facts, path, zone=zones.of(user)))
+    outbox.post(Letter("joined", mine.address, language, facts, path, zone=zones.of(user)))
 
 
 def _in_language(places: Sequence[Place], language: str) -> str:

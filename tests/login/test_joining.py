@@ -180,6 +180,18 @@ def test_somebody_who_is_signed_in_presses_one_button(app: Flask, northwind: str
     assert standing(northwind, nora) == "active"
 
 
+@pytest.mark.rule("RST-02")
+def test_letters_go_to_the_address_as_its_holder_has_it_not_as_the_inviter_typed_it(app: Flask, northwind: str) -> None:
+    made("nora", email=NEW)
+    with database.writing():
+        typed = [Offered("view_only", named("northwind"))]
+        _, token = invitations.invite(northwind, NEW.upper(), typed, by=OLIVIA)
+    browser = Browser(app)
+    browser.sign_in("nora")
+    assert is_joined(browser.send(browser.get(f"/invitations/{token}"), "invitation-accept"))
+    assert [(one.template, one.to) for one in mailboxes.letters()] == [("invitation", NEW), ("joined", NEW)]
+
+
 def test_the_letter_says_who_invites_whom_to_what_and_links_to_us_alone(app: Flask, northwind: str) -> None:
     path = invite("view_only", "developer@northwind/eu-shop", message="Welcome aboard")
     letter = mailboxes.only(NEW, "invitation")
