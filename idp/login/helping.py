@@ -1,7 +1,7 @@
 """Who may help somebody back in who cannot prove themselves any more, and who has to be warned before it happens."""
 
 from idp.audit.trail import Actor
-from idp.organizations import authority, locking, memberships, permissions
+from idp.organizations import authority, memberships, permissions
 from idp.organizations.effective import Context
 from idp.platform.errors import Conflict, Forbidden, NotFound
 from idp.users import operators
@@ -34,8 +34,7 @@ def require_may(user_id: str, *, by: Actor) -> None:
         return
     if by.kind != "user" or by.id == user_id:
         raise NotOneself
-    for organization_id in {one.organization_id for one in memberships.everywhere(user_id)}:
-        locking.lock(organization_id)
+    memberships.lock_homes(user_id)
     lasting = [one for one in memberships.everywhere(user_id) if memberships.status_of(one) != "invited"]
     home = next((one for one in lasting if _manages(by, one.organization_id)), None)
     if home is None or memberships.status_of(home) != "active":

@@ -16,7 +16,7 @@ from idp.credentials.models import FactorReset
 from idp.login import factor_resets, helping
 from idp.login.factor_resets import OperatorOnly, Reset
 from idp.login.helping import BelongsElsewhere, NotOneself
-from idp.organizations import memberships
+from idp.organizations import locking, memberships
 from idp.organizations.authority import MayNotGrant
 from idp.platform import clock, database, jobs
 from idp.platform.errors import Invalid, NotFound
@@ -387,6 +387,15 @@ def test_whoever_may_no_more_when_it_is_due_has_it_called_off(clockwork: Travell
     assert events(IRIS.id).count("user.factors.reset.cancelled") == 1
     if change != "deleted":
         assert methods(IRIS) == FULL
+
+
+def test_organizations_are_locked_at_once_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[set[str]] = []
+    lock = locking.lock
+    monkeypatch.setattr(locking, "lock", lambda *ids: (taken.append(set(ids)), lock(*ids)))
+    with refused(BelongsElsewhere):
+        factor_resets.ask(VERA.id, REASON, by=OLIVIA)
+    assert taken == [{ACME, BIRCH}]
 
 
 def test_a_restore_calls_off_what_waits(clockwork: Traveller) -> None:
