@@ -71,7 +71,8 @@ def find(token: str) -> Reset:
 
 
 def ask(user_id: str, reason: str, *, by: Actor, at_once: bool = False) -> Reset:
-    """Have every second factor of the person taken: now, or after a day of warning where they hold privileged roles.
+    """Have every second factor of the person taken: now, or after a day of warning where they hold privileged roles,
+    or did in the last day.
 
     `at_once`: without that day, by the operator alone. What waits already is not asked for twice. Raises `Invalid`
     without a reason, `NotFound`, `OperatorOnly`, and what `helping.require_may` raises.
@@ -84,7 +85,7 @@ def ask(user_id: str, reason: str, *, by: Actor, at_once: bool = False) -> Reset
         raise OperatorOnly
     if lock(user_id).deleted_at is not None:
         raise NotFound("There is no such person.")
-    waits = not at_once and helping.is_privileged(user_id)
+    waits = not at_once and helping.is_privileged(user_id, since=clock.now() - DELAY)
     row = _open(user_id)
     if row is not None and waits:
         return _value(row)

@@ -1,8 +1,9 @@
 """Who may help somebody back in who cannot prove themselves any more, and who has to be warned before it happens."""
 
 from idp.audit.trail import Actor
-from idp.organizations import authority, memberships, permissions
+from idp.organizations import authority, grants, memberships, permissions
 from idp.organizations.effective import Context
+from idp.platform import clock
 from idp.platform.errors import Conflict, Forbidden, NotFound
 from idp.users import operators
 
@@ -45,11 +46,16 @@ def require_may(user_id: str, *, by: Actor) -> None:
         authority.require_may_grant(by, role, scope)
 
 
-def is_privileged(user_id: str) -> bool:
-    """Whether the person may give or remove access anywhere, or runs the installation."""
-    roles = {role.id: role for one in memberships.everywhere(user_id) for role, _ in memberships.holdings(one)}
+def is_privileged(user_id: str, *, since: int = clock.FOREVER) -> bool:
+    """Whether the person may give or remove access anywhere, or runs the installation.
+
+    Also whether they could by a grant that ended after `since`: who may take a role from somebody and give it back must
+    not get around what is due to those who hold it.
+    """
+    held = [role for one in memberships.everywhere(user_id) for role, _ in memberships.holdings(one)]
+    roles = {role.id: role for role in (*held, *grants.roles_lost(user_id, since))}
     return operators.role_of(user_id) is not None or any(
-        permissions.is_privileged(permissions.of_role(role)) for role in roles.values()
+        permissions.is_privileged(permissions.of_role(role, since=since)) for role in roles.values()
     )
 
 

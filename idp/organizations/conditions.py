@@ -33,6 +33,11 @@ def is_open(edge: Any) -> ColumnElement[bool]:
     return and_(edge.started_at <= AT, or_(edge.ended_at.is_(None), edge.ended_at > AT))
 
 
+def is_open_after(edge: Any, instant: int) -> ColumnElement[bool]:
+    """The edge is true now, or ended after `instant`."""
+    return or_(edge.ended_at.is_(None), edge.ended_at > instant)
+
+
 def counts(grant: Any) -> ColumnElement[bool]:
     """The grant has begun to count (cooling-off) and has not expired at `CLOCK`."""
     return and_(has_begun(grant), has_not_expired(grant))

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
 from idp.clients.models import OPERATOR, Client
 from idp.feed import losses
 from idp.organizations import authority, gains, locking, policies, scopes
+from idp.organizations.conditions import is_open_after
 from idp.organizations.models import BUILT_IN, Membership, Role, RoleGrant, Team, TeamMember
 from idp.organizations.scopes import Scope
 from idp.platform import clock, database, identifiers
@@ -119,6 +120,20 @@ def of_grantee(organization_id: str, grantee_id: str) -> Sequence[RoleGrant]:
         RoleGrant.organization_id == organization_id, RoleGrant.grantee == grantee_id, RoleGrant.ended_at.is_(None)
     )
     return database.session().scalars(statement.order_by(RoleGrant.id)).all()
+
+
+def roles_lost(user_id: str, since: int) -> Sequence[Role]:
+    """The roles that the person had by a grant, to them or to a team of theirs, that ended or expired after `since`;
+    those of grants that still stand may be among them.
+    """
+    mine = select(Membership.id).where(Membership.user_id == user_id)
+    teams = select(TeamMember.team_id).where(TeamMember.member_id.in_(mine), is_open_after(TeamMember, since))
+    had = (
+        select(RoleGrant.role_id)
+        .where(or_(RoleGrant.member_id.in_(mine), RoleGrant.team_id.in_(teams)))
+        .where(is_open_after(RoleGrant, since), or_(RoleGrant.expires_at.is_(None), RoleGrant.expires_at > since))
+    )
+    return database.session().scalars(select(Role).where(Role.id.in_(had))).all()
 
 
 def at_scope(organization_id: str, scope_id: str) -> Sequence[RoleGrant]:

@@ -6,15 +6,16 @@ from sqlalchemy import and_, or_, select
 
 from idp.clients import declaration
 from idp.clients.models import Api, ApiPermission, ApiPermissionHolder
+from idp.organizations.conditions import is_open_after
 from idp.organizations.effective import HeldPermission
 from idp.organizations.models import BUILT_IN, Role, RolePermission
-from idp.platform import database
+from idp.platform import clock, database
 from idp.platform.settings import settings
 
 
-def of_role(role: Role) -> frozenset[HeldPermission]:
-    """What `role` allows now, at every API, in which modes."""
-    return _of_built_in(role.key) if role.owner == BUILT_IN else _of_custom(role.id)
+def of_role(role: Role, *, since: int = clock.FOREVER) -> frozenset[HeldPermission]:
+    """What `role` allows now, at every API, in which modes; and what an organization took out of it after `since`."""
+    return _of_built_in(role.key) if role.owner == BUILT_IN else _of_custom(role.id, since)
 
 
 def declared(names: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
@@ -60,12 +61,12 @@ def _of_built_in(key: str) -> frozenset[HeldPermission]:
     return frozenset(HeldPermission(*row) for row in rows)
 
 
-def _of_custom(role_id: str) -> frozenset[HeldPermission]:
+def _of_custom(role_id: str, since: int) -> frozenset[HeldPermission]:
     listed = RolePermission
     rows = database.session().execute(
         select(Api.audience, listed.permission, listed.live, listed.sandbox)
         .join(ApiPermission, and_(ApiPermission.name == listed.permission, ApiPermission.ended_at.is_(None)))
         .join(Api, and_(Api.id == ApiPermission.api_id, or_(listed.audience == "", listed.audience == Api.audience)))
-        .where(Api.ended_at.is_(None), listed.ended_at.is_(None), listed.role_id == role_id)
+        .where(Api.ended_at.is_(None), is_open_after(listed, since), listed.role_id == role_id)
     )
     return frozenset(HeldPermission(*row) for row in rows)

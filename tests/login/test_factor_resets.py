@@ -1,6 +1,6 @@
 """Resets of second factors: by who may, for a reason, and not before their privileged owner could stop it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import time_machine
@@ -16,8 +16,9 @@ from idp.credentials.models import FactorReset
 from idp.login import factor_resets, helping
 from idp.login.factor_resets import OperatorOnly, Reset
 from idp.login.helping import BelongsElsewhere, NotOneself
-from idp.organizations import locking, memberships
+from idp.organizations import locking, memberships, roles, teams
 from idp.organizations.authority import MayNotGrant
+from idp.organizations.models import RoleGrant
 from idp.platform import clock, database, jobs
 from idp.platform.errors import Invalid, NotFound
 from idp.platform.outbox import Letter
@@ -39,8 +40,10 @@ from tests.organizations.actors import (
     MIA,
     NICK,
     OLIVIA,
+    OPS,
     SAM,
     VERA,
+    X_GATE,
     ZOE,
     act,
     at,
@@ -49,6 +52,7 @@ from tests.organizations.actors import (
     member,
     overlapping,
     refused,
+    role,
     take,
     to,
 )  # fmt: skip
@@ -236,6 +240,48 @@ def test_privileged_people_are_warned_for_a_day(clockwork: Traveller) -> None:
     assert methods(IRIS) == {"password"}
     (entry,) = [one for one in entries(IRIS.id) if one.event == "user.factors.reset"]
     assert entry.actor_id == SAM.id
+
+
+def demote_by_grant() -> None:
+    take(grant_of(NICK, "x_gate"), by=ADAM)
+
+
+def demote_by_team() -> None:
+    act(teams.remove, ACME, OPS, "mem_nick", by=ADAM)
+
+
+def demote_by_removal() -> None:
+    act(memberships.remove, ACME, "mem_nick", by=ADAM)
+    act(memberships.add, ACME, memberships.NewMember(NICK.id))
+
+
+def demote_by_role() -> None:
+    act(roles.change, ACME, X_GATE, role("x_gate", "refunds.write"), by=ADAM)
+
+
+def demote_by_deletion() -> None:
+    act(roles.delete, ACME, X_GATE, by=ADAM)
+
+
+def demote_by_expiry() -> None:
+    with database.writing():
+        database.session().execute(update(RoleGrant).values(expires_at=clock.now()))
+
+
+@pytest.mark.rule("TOT-08")
+@pytest.mark.parametrize(
+    "demote",
+    [demote_by_grant, demote_by_team, demote_by_removal, demote_by_role, demote_by_deletion, demote_by_expiry],
+)
+def test_who_is_demoted_is_warned_for_a_day_all_the_same(clockwork: Traveller, demote: Callable[[], None]) -> None:
+    act(teams.add, ACME, OPS, ["mem_nick"])
+    give(to(OPS if demote is demote_by_team else NICK, "x_gate"))
+    clockwork.shift(7 * 24 * 3600)
+    demote()
+    assert asked(NICK).outcome == ""
+    act(factor_resets.cancel, NICK.id)
+    clockwork.shift(24 * 3600)
+    assert asked(NICK).outcome == "done"
 
 
 @pytest.mark.rule("TOT-08")
