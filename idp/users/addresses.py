@@ -6,13 +6,13 @@ they are, belong to a room above this one. How long one stays that its person gi
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from idp.audit import trail
-from idp.audit.trail import SYSTEM, Actor
+from idp.audit.trail import Actor
 from idp.platform import clock, database, identifiers
 from idp.platform.errors import Conflict, NotFound
-from idp.users import names
+from idp.users import leaving, names
 from idp.users.locks import lock
 from idp.users.models import Address, User
 
@@ -209,8 +209,9 @@ def _take(address: Address, *, by: Actor) -> None:
         holder.username = holder.username_key = holder.id
     rest = of(holder.id)
     if rest and not rest[0].is_primary:
-        next_one = next((other for other in rest if other.verified_at is not None), rest[0])
+        next_one = min(rest, key=lambda other: (other.verified_at is None, other.leaves_at is not None))
         next_one.is_primary = 1
+        leaving.keep(next_one, by=by)  # it was given up for the one that was taken
     _record("user.address.removed", holder, address, by=by)
 
 
@@ -225,17 +226,8 @@ def _cleared(key: str) -> Address | None:
     known = _live(key)
     if known is None or not has_left(known):
         return known
-    clear_away(known.id)
+    leaving.end(known.id)
     return None
-
-
-def clear_away(address_id: str) -> None:
-    """End an address that has left; once, however many do it at the same time."""
-    left = Address.id == address_id, Address.ended_at.is_(None), Address.leaves_at <= clock.now()
-    ending = update(Address).where(*left).values(ended_at=clock.now(), is_primary=0).returning(Address)
-    for address in database.session().scalars(ending):
-        state = {"address": address.id, "verified": address.verified_at is not None, "primary": False}
-        trail.record("user.address.removed", by=SYSTEM, subject=address.user_id, after=state, email=address.address)
 
 
 def _record(event: str, user: User, address: Address, *, by: Actor, before: Mapping[str, str] | None = None) -> None:

@@ -4,12 +4,11 @@ Until then it counts as before. Its end is in `Address.leaves_at`, which every q
 row is cleared away later.
 """
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from idp.audit import trail
-from idp.audit.trail import Actor
+from idp.audit.trail import SYSTEM, Actor
 from idp.platform import clock, database
-from idp.users import addresses
 from idp.users.models import Address
 
 STAYS = 7 * clock.DAY
@@ -44,8 +43,17 @@ def clear_away(limit: int = 500) -> int:
     left = select(Address.id).where(Address.ended_at.is_(None), Address.leaves_at <= clock.now())
     gone = list(database.session().scalars(left.order_by(Address.leaves_at).limit(limit)))
     for address_id in gone:
-        addresses.clear_away(address_id)
+        end(address_id)
     return len(gone)
+
+
+def end(address_id: str) -> None:
+    """End an address that has left; once, however many do it at the same time."""
+    left = Address.id == address_id, Address.ended_at.is_(None), Address.leaves_at <= clock.now()
+    ending = update(Address).where(*left).values(ended_at=clock.now(), is_primary=0).returning(Address)
+    for address in database.session().scalars(ending):
+        state = {"address": address.id, "verified": address.verified_at is not None, "primary": False}
+        trail.record("user.address.removed", by=SYSTEM, subject=address.user_id, after=state, email=address.address)
 
 
 def _record(event: str, address: Address, *, by: Actor) -> None:

@@ -5,7 +5,7 @@ from flask import Flask
 
 from idp.platform import database
 from idp.platform.errors import Conflict, NotFound
-from idp.users import addresses, users
+from idp.users import addresses, leaving, users
 from idp.users.models import Address
 from idp.users.users import UserSettings
 from tests.traces import OPERATOR, entries, events
@@ -107,6 +107,18 @@ def test_a_released_address_goes_to_another_and_its_holder_stays_under_the_id(ap
     assert users.by_username("o@acme.example") is None
     assert events(olivia)[-1] == "user.address.removed"
     assert entries(otto)[-1].event == "user.address.added"
+
+
+@pytest.mark.parametrize(("other", "next_one"), [("verified", "c@example.com"), ("unverified", "b@example.com")])
+def test_whose_primary_address_is_given_away_keeps_one_for_good(app: Flask, other: str, next_one: str) -> None:
+    olivia, otto = person("olivia", "o@acme.example", "b@example.com"), person("otto")
+    with database.writing():
+        addresses.add(users.find(olivia), "c@example.com", verified=other == "verified", by=OPERATOR)
+        leaving.let_go(addresses.find(olivia, "b@example.com"), by=OPERATOR)
+        addresses.give("o@acme.example", users.find(otto), released=always, by=OPERATOR)
+    first = addresses.of(olivia)[0]
+    assert events(olivia).count("user.address.kept") == (other == "unverified")
+    assert (first.address, bool(first.is_primary), first.leaves_at) == (next_one, True, None)
 
 
 def test_giving_a_free_or_an_own_address_needs_no_release(app: Flask) -> None:
