@@ -17,7 +17,7 @@ import idp.sessions.models
 import idp.users.models  # noqa: F401 importing the tables makes Alembic and the ORM see them
 from idp.clients import apis, clients, declaration
 from idp.credentials import authenticator_apps, email_codes, factors, mailed_links, passwords, recovery_codes
-from idp.login import everywhere, passkey_offers
+from idp.login import everywhere, factor_resets, passkey_offers
 from idp.login import views as login
 from idp.me import views as me
 from idp.oauth import authorizations
@@ -96,6 +96,7 @@ def _open_rooms(app: Flask) -> None:
     lifecycle.before_deleting(email_codes.forget)
     lifecycle.before_deleting(recovery_codes.forget)
     lifecycle.before_deleting(passkey_offers.forget)
+    lifecycle.before_deleting(factor_resets.forget)
     login.init(app)
     oauth.init(app)
     me.init(app)

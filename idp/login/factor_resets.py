@@ -20,6 +20,7 @@ from idp.platform.errors import Forbidden, Invalid, NotFound, Refusal
 from idp.platform.outbox import Letter
 from idp.users import languages, users, zones
 from idp.users.locks import lock
+from idp.users.models import User
 
 DELAY = 24 * clock.HOUR
 """How long people with privileged roles are warned before."""
@@ -143,6 +144,12 @@ def cancel_all() -> int:
     open_ones = update(FactorReset).where(FactorReset.outcome.is_(None))
     settled = database.session().execute(open_ones.values(outcome="cancelled", settled_at=clock.now()))
     return int(settled.rowcount)  # type: ignore[attr-defined]
+
+
+def forget(user: User, by: Actor) -> None:
+    """A step of `lifecycle.before_deleting`: forget why it was asked for, which may tell much of the person."""
+    theirs = update(FactorReset).where(FactorReset.user_id == user.id)
+    database.session().execute(theirs.values(reason=""))
 
 
 # Settling

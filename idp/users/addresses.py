@@ -196,10 +196,13 @@ def give(text: str, to: User, *, released: Released, by: Actor, recovers_from: i
     return given
 
 
-def end_all(user: User) -> None:
-    """End every address of a person who is deleted."""
-    for address in of(user.id):
+def forget_all(user: User) -> None:
+    """End every address of a person who is deleted, and let the rows, also of those they had before, name none."""
+    had = select(Address).where(Address.user_id == user.id)
+    for address in database.session().scalars(had, execution_options={"populate_existing": True}):
         address.end()
+        address.address = address.address_key = address.id
+        address.domain = ""
 
 
 def _take(address: Address, *, by: Actor) -> None:

@@ -115,7 +115,7 @@ def delete(user: User, *, by: Actor) -> None:
         step(user, by)
     if not is_disabled(user.id):
         _disable(user)
-    addresses.end_all(user)
+    addresses.forget_all(user)
     user.username = user.username_key = user.id
     user.claims = "{}"
     user.deleted_at = clock.now()

@@ -45,7 +45,8 @@ class Address(Period, Model):
 
     `recovers_from`: a password can be recovered by it from that instant on, 0 for ever: whoever took over a session
     must not have a mailbox of theirs count at once. `leaves_at`: it was replaced or removed, and is the person's until
-    then, so that the change can be undone; nobody counts it any more afterwards.
+    then, so that the change can be undone; nobody counts it any more afterwards. Of deleted people the row's id stands
+    in place of the address.
     """
 
     __tablename__ = "user_addresses"

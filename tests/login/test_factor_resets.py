@@ -435,6 +435,14 @@ def test_whoever_may_no_more_when_it_is_due_has_it_called_off(clockwork: Travell
         assert methods(IRIS) == FULL
 
 
+def test_why_it_was_asked_for_is_forgotten_with_the_person() -> None:
+    for who in (NICK, IRIS):
+        asked(who)
+    act(lifecycle.delete, users.find(NICK.id))
+    kept = database.session().execute(select(FactorReset.user_id, FactorReset.reason))
+    assert dict(list(kept)) == {NICK.id: "", IRIS.id: REASON}
+
+
 def test_organizations_are_locked_at_once_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[set[str]] = []
     lock = locking.lock

@@ -4,13 +4,14 @@ import threading
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from idp.audit.trail import Actor
 from idp.platform import database
 from idp.platform.errors import Conflict, NotFound
 from idp.users import addresses, lifecycle, users
 from idp.users.locks import lock
-from idp.users.models import User
+from idp.users.models import Address, User
 from idp.users.users import UserSettings
 from tests import databases
 from tests.traces import OPERATOR, events, losses
@@ -109,6 +110,19 @@ def test_deleting_frees_names_and_addresses_and_leaves_nothing_but_the_id(
         assert again.id != olivia
     with pytest.raises(Conflict), database.writing():
         users.create(UserSettings("other"), id=olivia, by=OPERATOR)
+
+
+def test_no_address_is_left_of_a_deleted_person_neither_held_nor_former(olivia: str) -> None:
+    with database.writing():
+        for text in ("former@example.com", "left@example.com"):
+            addresses.add(users.find(olivia), text, by=OPERATOR)
+        addresses.remove(users.find(olivia), addresses.find(olivia, "former@example.com"), by=OPERATOR)
+        addresses.find(olivia, "left@example.com").leaves_at = 1
+    with database.writing():
+        lifecycle.delete(users.find(olivia), by=OPERATOR)
+    rows = list(database.session().scalars(select(Address), execution_options={"populate_existing": True}))
+    assert [(one.address, one.address_key, one.domain) for one in rows] == [(one.id, one.id, "") for one in rows]
+    assert (len(rows), all(one.ended_at for one in rows)) == (3, True)
 
 
 def test_a_deleted_person_is_not_enabled_again(olivia: str) -> None:
