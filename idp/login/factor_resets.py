@@ -199,10 +199,12 @@ def _settle(row: FactorReset, outcome: str) -> None:
 
 
 def _warn(row: FactorReset) -> None:
-    """Tell the person wherever they can be reached, with a link that calls it off."""
+    """Tell the person wherever they can be reached, with a link that calls it off: not at an address that was proven so
+    lately that it may be why the factors have to go.
+    """
     user = users.find(row.user_id)
     facts: dict[str, str | int] = {"by": _called(_asker(row)), "reason": row.reason, "due_at": row.due_at}
-    for one in proven_addresses.counting(row.user_id):
+    for one in proven_addresses.recovering(row.user_id):
         token = mailed_links.make(
             "keep_factors", user.id, one.address, one.address_key, lifetime=row.due_at - clock.now(), rests_on=row.id
         )

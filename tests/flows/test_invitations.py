@@ -115,6 +115,9 @@ def test_somebody_new_is_invited_and_joins(visitor: Visitor, server: MailServer,
         page.get_by_role("link", name="Go to your own page").click()
         expect(page.get_by_role("main")).to_contain_text("Northwind")
         page.goto(link)
+        is_in(page, "Northwind")
+    with visitor.visit("/login", look) as page:
+        page.goto(link)
         is_void(page)
 
 

@@ -13,7 +13,7 @@ from idp.cli.worker import HANDLERS
 from idp.credentials import held, mailed_links, passwords, phc
 from idp.credentials.mailed_links import LinkVoid
 from idp.credentials.models import FactorReset
-from idp.login import factor_resets, helping
+from idp.login import changing_addresses, factor_resets, helping
 from idp.login.factor_resets import OperatorOnly, Reset
 from idp.login.helping import BelongsElsewhere, NotOneself
 from idp.organizations import locking, memberships, roles, teams
@@ -473,4 +473,14 @@ def test_the_page_looks_the_same_for_every_link_that_cannot_be_used(app: Flask, 
     (letter,) = warnings(IRIS)
     clockwork.shift(24 * 3600)
     pages: list[Page] = [Browser(app).get(path) for path in (letter.path, "/login/keep/clink_nothing")]
-    assert [(page.status, page.heading) for page in pages] == [(410, "Something went wrong")] * 2
+    assert [(page.status, page.heading) for page in pages] == [(410, "This link cannot be used any more")] * 2
+
+
+@pytest.mark.rule("TOT-08")
+@pytest.mark.usefixtures("acme")
+def test_an_address_that_was_just_proven_does_not_call_it_off() -> None:
+    equipped(IRIS)
+    with database.writing():
+        changing_addresses.prove(IRIS.id, "thief@evil.test", by=IRIS)
+    asked(IRIS, by=ADAM)
+    assert [one.to for one in letters() if one.template == "factor_reset_asked"] == ["iris@example.com"]
