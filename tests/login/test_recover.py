@@ -594,9 +594,7 @@ def test_whoever_names_another_address_keeps_nobody_without_a_letter(app: Flask,
 
 
 @pytest.mark.rule("RST-03")
-def test_a_letter_is_in_the_language_that_its_reader_chose_or_else_was_asked_for_in(
-    app: Flask, olivia: str
-) -> None:
+def test_a_letter_is_in_the_language_that_its_reader_chose_or_else_was_asked_for_in(app: Flask, olivia: str) -> None:
     made("bob", email="bob@northwind.test")
     german = Browser(app)
     german.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "de"

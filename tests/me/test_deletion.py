@@ -166,6 +166,7 @@ def test_whose_address_an_organization_manages_leaves_it_first(acme: Flask) -> N
     with database.writing():
         proven = domains.claim(ACME, "example.com", by=OPERATOR)
         domains.confirm(ACME, proven.id, by=OPERATOR)
+        addresses.add(users.find("usr_vera"), "vera@home.test", verified=True, by=OPERATOR)
     browser = browser_of(acme, "vera")
     page = browser.get(PATH)
     assert "Its people are its to manage: leave it first." in page.text
