@@ -1,10 +1,13 @@
-"""Templates compiled once a process: every test makes a provider of its own, and they all show the same pages."""
+"""What is compiled once a process: every test makes a provider of its own, all with the same pages and routes."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar
 
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from werkzeug.routing import Rule
 
 
 class _Remembered(BytecodeCache):
@@ -23,3 +26,25 @@ class _Remembered(BytecodeCache):
 def remember(app: Flask) -> None:
     """Let `app` have the templates that others compiled in this process, and leave its own to them."""
     app.jinja_env.bytecode_cache = _Remembered()
+
+
+Builder = Callable[..., Any]
+
+
+def _once(compiled: Callable[[Rule, bool], Builder]) -> Callable[[Rule, bool], Builder]:
+    """The function that builds the addresses of a route, which werkzeug binds to the route afterwards, by all that it
+    is made from.
+    """
+    kept: dict[tuple[object, ...], Builder] = {}
+
+    @wraps(compiled)
+    def remembered(rule: Rule, append_unknown: bool = True) -> Builder:
+        made_from = (rule.rule, rule.subdomain, rule.host, repr(rule.defaults), rule.merge_slashes, append_unknown)
+        if made_from not in kept:
+            kept[made_from] = compiled(rule, append_unknown)
+        return kept[made_from]
+
+    return remembered
+
+
+Rule._compile_builder = _once(Rule._compile_builder)  # type: ignore[method-assign,assignment]
