@@ -18,7 +18,7 @@ from idp.app import create_app
 from idp.platform import schema
 from idp.platform.database import db
 from idp.platform.settings import Settings
-from tests import compiled, postgresql
+from tests import once, postgresql
 from tests.postgresql import Server
 
 SECRET_KEY = "Wq3bT0xkYv9mJc5RzN7uHs2LfE8aPd1Gi6oUnXtKyBhVjMwQ"
@@ -54,7 +54,7 @@ def settings_for(url: str) -> Settings:
 def app_on(url: str) -> Flask:
     """A provider under test on the database at `url`."""
     app = create_app(settings_for(url))
-    compiled.remember(app)
+    once.remember(app)
     app.testing = True
     return app
 
@@ -157,11 +157,21 @@ END $$;
 CREATE TABLE kept."their sequences" AS
   SELECT sequencename, coalesce(last_value, start_value) AS value, last_value IS NOT NULL AS is_called
   FROM pg_sequences WHERE schemaname = 'public';
+CREATE VIEW kept."their changes" AS -- complete once the sessions that made them have ended
+  SELECT relname, n_tup_ins + n_tup_upd + n_tup_del AS number FROM pg_stat_user_tables WHERE schemaname = 'public';
+CREATE TABLE kept."their changes until then" AS TABLE kept."their changes";
 CREATE FUNCTION kept.put_back() RETURNS void LANGUAGE plpgsql AS $$
-DECLARE name text; is_changed boolean;
+DECLARE name text; are_counted boolean; is_changed boolean;
 BEGIN
   PERFORM set_config('session_replication_role', 'replica', true); -- no foreign keys, and the trail lets go of entries
-  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+  are_counted := NOT EXISTS ( -- a server that was killed begins at nought
+    SELECT FROM kept."their changes" JOIN kept."their changes until then" AS before USING (relname)
+    WHERE "their changes".number < before.number);
+  FOR name IN
+    SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND NOT (are_counted AND EXISTS (
+      SELECT FROM kept."their changes" JOIN kept."their changes until then" USING (relname, number)
+      WHERE relname = tablename))
+  LOOP
     EXECUTE format('SELECT EXISTS ((TABLE public.%1$I EXCEPT ALL TABLE kept.%1$I) UNION ALL '
                    '(TABLE kept.%1$I EXCEPT ALL TABLE public.%1$I))', name) INTO is_changed;
     IF is_changed THEN
@@ -169,6 +179,8 @@ BEGIN
       EXECUTE format('INSERT INTO public.%1$I OVERRIDING SYSTEM VALUE TABLE kept.%1$I', name);
     END IF;
   END LOOP;
+  UPDATE kept."their changes until then" AS before SET number = now.number FROM kept."their changes" AS now
+  WHERE before.relname = now.relname AND before.number <> now.number;
   PERFORM setval(format('public.%I', sequencename)::regclass, value, is_called) FROM kept."their sequences";
 END $$;
 """

@@ -1,7 +1,7 @@
 """People for pages to be looked at with: in one organization or several, with one account, three and three hundred."""
 
 from idp.app import start
-from idp.credentials import passwords, phc
+from idp.credentials import passwords
 from idp.organizations import accounts, grants, memberships, organizations, scopes
 from idp.organizations.accounts import AccountSettings, NewAccount
 from idp.organizations.grants import Grantee, Wanted
@@ -10,13 +10,14 @@ from idp.organizations.organizations import OrganizationSettings
 from idp.platform import database
 from idp.users import users
 from idp.users.users import UserSettings
+from tests import once
 from tests.actors import GOOD
 from tests.traces import OPERATOR
 
 EVIL = "<img src=x onerror=alert(1)>\"'{{7*7}}"
 LONG = "Maximiliane Freifrau von und zu Hohenstein-Wolkenburg-Lichtenfels-Schwarzenbach"
 
-_HASH = phc.make(GOOD)
+_HASH = once.hashed(GOOD)
 
 
 def build() -> None:

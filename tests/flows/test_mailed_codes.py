@@ -8,13 +8,13 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
 from idp.audit.trail import Actor
-from idp.credentials import passwords, phc
+from idp.credentials import passwords
 from idp.credentials.models import EmailCode
 from idp.login import enrol_links, factor_resets
 from idp.login.demands import Demand
 from idp.platform import database
 from idp.users import operators, users
-from tests import mailboxes, proving
+from tests import mailboxes, once, proving
 from tests.actors import GOOD
 from tests.flows import browsers, people
 from tests.flows.browsers import Look, Visitor, accessibility_problems, overflow, press
@@ -80,7 +80,7 @@ def by_mail(visitor: Visitor, username: str) -> None:
     """The person's password was set through a mailed link."""
     with visitor.app.app_context():
         with database.writing():
-            passwords.store(f"usr_{username}", phc.make(GOOD), by=OPERATOR, by_mail=True)
+            passwords.store(f"usr_{username}", once.hashed(GOOD), by=OPERATOR, by_mail=True)
         database.db.session.remove()
 
 

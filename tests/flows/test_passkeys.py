@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 from sqlalchemy import select, update
 
-from idp.credentials import guesses, passkeys, passwords, phc
+from idp.credentials import guesses, passkeys, passwords
 from idp.credentials.guesses import TooMany
 from idp.login import transactions
 from idp.login.demands import Demand
@@ -20,6 +20,7 @@ from idp.sessions import levels
 from idp.sessions.models import BrowserSession, SessionProof
 from idp.users import users
 from idp.users.users import UserSettings
+from tests import once
 from tests.actors import GOOD
 from tests.authenticators import Authenticator
 from tests.flows import people
@@ -300,7 +301,7 @@ def newcomer(guest: Visitor, name: str) -> None:
     """Somebody with a password who has not been anywhere yet."""
     with guest.app.app_context(), database.writing():
         person = users.create(UserSettings(name), by=OPERATOR)
-        passwords.store(person.id, phc.make(GOOD), by=OPERATOR)
+        passwords.store(person.id, once.hashed(GOOD), by=OPERATOR)
 
 
 def offered(page: Page, guest: Visitor, name: str) -> None:

@@ -3,14 +3,15 @@
 import pytest
 from flask import Flask
 
-from idp.credentials import passwords, phc
+from idp.credentials import passwords
 from idp.platform import database
 from idp.users import users
 from idp.users.users import UserSettings
+from tests import once
 from tests.actors import GOOD, Browser
 from tests.traces import OPERATOR
 
-_hash = phc.make(GOOD)
+_hash = once.hashed(GOOD)
 
 
 def made(username: str, *, email: str = "", password: bool = True, id: str = "", **claims: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp.credentials import authenticator_apps, factors, held, mailed_links, passwords, phc, recovery_codes
+from idp.credentials import authenticator_apps, factors, held, mailed_links, passwords, recovery_codes
 from idp.credentials.mailed_links import LinkVoid
 from idp.login import changing_factors
 from idp.login.changing_factors import LastWayIn, StillDemanded, WrongCode
@@ -18,6 +18,7 @@ from idp.platform.errors import NotFound
 from idp.sessions import browsers, people, trusted_devices
 from idp.sessions.people import LiveSession
 from idp.sessions.proofs import Proof
+from tests import once
 from tests.actors import GOOD
 from tests.organizations.actors import (
     ACME,
@@ -41,8 +42,8 @@ from tests.phones import Phone, codes_of, given_to
 from tests.proving import set_up
 from tests.traces import OPERATOR, entries, events
 
-GOOD_HASH = phc.make(GOOD)
-OTHER_HASH = phc.make("another good long password")
+GOOD_HASH = once.hashed(GOOD)
+OTHER_HASH = once.hashed("another good long password")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from flask import Flask
 from time_machine import Traveller
 
 from idp.audit.trail import Actor
-from idp.credentials import factors, held, mailed_links, passwords, phc
+from idp.credentials import factors, held, mailed_links, passwords
 from idp.credentials.mailed_links import LinkVoid
 from idp.login import enrol_links
 from idp.login.enrol_links import Made, NowhereToMail, OperatorShows
@@ -19,7 +19,7 @@ from idp.platform.errors import Conflict, NotFound
 from idp.platform.settings import settings
 from idp.sessions import levels
 from idp.users import addresses, lifecycle, users
-from tests import phones
+from tests import once, phones
 from tests.actors import GOOD, Browser, Page
 from tests.authenticators import Authenticator
 from tests.login.test_passkey import equipped, options, used
@@ -162,7 +162,7 @@ def test_a_link_that_is_over_sets_nothing_up(
     if change == "disabled":
         act(lifecycle.disable, users.find(NICK.id))
     if change == "a password":
-        act(passwords.store, NICK.id, phc.make(GOOD))
+        act(passwords.store, NICK.id, once.hashed(GOOD))
     if page is not None and asked is not None:
         browser.send(page, "credential", credential=device.create(asked))
     elif change == "a password":
@@ -192,7 +192,7 @@ def test_a_link_in_a_mailbox_that_is_no_longer_its_persons_sets_nothing_up(brows
 
 @pytest.mark.rule("WAN-08")
 def test_a_link_that_was_one_of_several_ways_does_not_become_the_only_one(browser: Browser) -> None:
-    act(passwords.store, NICK.id, phc.make(GOOD))
+    act(passwords.store, NICK.id, once.hashed(GOOD))
     link = made()
     act(passwords.remove, NICK.id)
     page = browser.get(link.path)
@@ -212,7 +212,7 @@ def test_a_link_for_something_else_sets_nothing_up(browser: Browser) -> None:
 
 @pytest.mark.rule("WAN-08", "TOT-05")
 def test_whoever_has_a_password_and_an_app_gives_both_first(browser: Browser, device: Authenticator) -> None:
-    act(passwords.store, NICK.id, phc.make(GOOD))
+    act(passwords.store, NICK.id, once.hashed(GOOD))
     phone = phones.given_to(NICK.id)
     page = followed(browser, made())
     assert page.name == "password"
@@ -227,7 +227,7 @@ def test_whoever_has_a_password_and_an_app_gives_both_first(browser: Browser, de
 
 @pytest.mark.rule("WAN-08")
 def test_with_a_way_in_it_is_used_up_when_it_is_followed_and_proves_nothing(browser: Browser, other: Browser) -> None:
-    act(passwords.store, NICK.id, phc.make(GOOD))
+    act(passwords.store, NICK.id, once.hashed(GOOD))
     link = made()
     page = followed(browser, link)
     assert other.get(link.path).status == 410
@@ -246,7 +246,7 @@ def test_whoever_has_a_passkey_proves_it_and_adds_another(browser: Browser, devi
 
 @pytest.mark.rule("WAN-08")
 def test_somebody_else_who_is_signed_in_here_gets_no_passkey(browser: Browser, device: Authenticator) -> None:
-    act(passwords.store, ZOE.id, phc.make(GOOD))
+    act(passwords.store, ZOE.id, once.hashed(GOOD))
     browser.sign_in("zoe")
     page = browser.get(made().path)
     assert "zoe" in page.text

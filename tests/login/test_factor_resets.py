@@ -10,7 +10,7 @@ from time_machine import Traveller
 
 from idp.audit.trail import Actor
 from idp.cli.worker import HANDLERS
-from idp.credentials import held, mailed_links, passwords, phc
+from idp.credentials import held, mailed_links, passwords
 from idp.credentials.mailed_links import LinkVoid
 from idp.credentials.models import FactorReset
 from idp.login import changing_addresses, factor_resets, helping
@@ -25,6 +25,7 @@ from idp.platform.outbox import Letter
 from idp.sessions import browsers, people
 from idp.sessions.proofs import Proof
 from idp.users import addresses, lifecycle, operators, users
+from tests import once
 from tests.actors import GOOD, Browser, Page
 from tests.mailboxes import letters
 from tests.organizations.actors import (
@@ -61,7 +62,7 @@ from tests.phones import codes_of
 from tests.proving import set_up
 from tests.traces import OPERATOR, entries, events
 
-HASHED = phc.make(GOOD)
+HASHED = once.hashed(GOOD)
 REASON = "lost her phone, and showed her passport"
 
 

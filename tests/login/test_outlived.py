@@ -5,11 +5,12 @@ or too old to change anything with.
 import pytest
 import time_machine
 
-from idp.credentials import factors, passwords, phc
+from idp.credentials import factors, passwords
 from idp.login import changing_factors
 from idp.login.demands import Demand
 from idp.platform import database
 from idp.users import lifecycle, users
+from tests import once
 from tests.actors import Browser
 from tests.login.test_enrol import asked_for, at_app, methods_in, scanned, sessions_in
 from tests.phones import given_to
@@ -19,7 +20,7 @@ from tests.traces import OPERATOR
 NO_CODES = Demand(least="phr", methods=("password", "passkey"))
 NO_PASSKEYS = Demand(least="aal2", methods=("password", "totp"))
 
-_ANOTHER = phc.make("another horse battery staple")
+_ANOTHER = once.hashed("another horse battery staple")
 
 
 @pytest.mark.rule("TOT-05", "TOT-08")

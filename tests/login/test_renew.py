@@ -4,7 +4,7 @@ import pytest
 import time_machine
 from flask import Flask
 
-from idp.credentials import factors, passwords, phc
+from idp.credentials import factors, passwords
 from idp.login import new_passwords, transactions
 from idp.organizations import memberships, organizations, policies
 from idp.organizations.memberships import NewMember
@@ -13,7 +13,7 @@ from idp.organizations.policies import PolicySettings
 from idp.platform import database
 from idp.sessions import browsers, people, trusted_devices
 from idp.users import lifecycle, users
-from tests import phones
+from tests import once, phones
 from tests.actors import GOOD, Browser, Page, transaction_in
 from tests.login.conftest import made
 from tests.phones import Phone
@@ -22,7 +22,7 @@ from tests.traces import OPERATOR, events
 SHORT = "gliding-owl"
 LONG = "a gliding owl over seven hills"
 
-_hash = phc.make(SHORT)
+_hash = once.hashed(SHORT)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_what_is_known_of_a_person_is_asked_with_their_organizations(olivia: str
 
 def test_a_long_password_is_not_asked_to_be_renewed(browser: Browser, olivia: str, phone: Phone) -> None:
     with database.writing():
-        passwords.store(olivia, phc.make(GOOD), by=OPERATOR)
+        passwords.store(olivia, once.hashed(GOOD), by=OPERATOR)
     require("org_northwind", "optional")
     page = browser.sign_in("olivia")
     assert browser.send(page, "otp", otp=phone.code()).name == "me"

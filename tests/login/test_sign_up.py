@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import event, func, select
 
 from idp.app import create_app
-from idp.credentials import passwords, phc
+from idp.credentials import passwords
 from idp.credentials.models import MailedLink
 from idp.login import recovering, signing_up
 from idp.login.demands import Demand
@@ -20,7 +20,7 @@ from idp.platform import clock, database
 from idp.users import addresses, claims, lifecycle, users
 from idp.users.models import Address, User
 from idp.users.users import UserSettings
-from tests import asking, databases, mailboxes
+from tests import asking, databases, mailboxes, once
 from tests.actors import GOOD, Browser, Page
 from tests.flows.test_sameness import said
 from tests.login.conftest import made
@@ -213,7 +213,7 @@ def test_who_proves_an_address_gets_it_from_who_did_not_and_nothing_else_of_thei
     northwind()
     with database.writing():
         mallory = users.create(UserSettings(ADA, {"name": "Mallory"}), email=ADA, by=OPERATOR).id
-        passwords.store(mallory, phc.make(GOOD), by=OPERATOR)
+        passwords.store(mallory, once.hashed(GOOD), by=OPERATOR)
         memberships.add("org_northwind", NewMember(mallory), by=OPERATOR)
     assert letters() == []
     page = sign_up(browser, mailed(browser), password="an entirely other password")

@@ -7,17 +7,18 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from idp.credentials import passwords, phc
+from idp.credentials import passwords
 from idp.platform import clock, correlation, database
 from idp.platform.correlation import Origin
 from idp.platform.database import Prepared
 from idp.sessions import browsers, people
 from idp.sessions.proofs import Proof
+from tests import once
 from tests.actors import GOOD
 from tests.oauth.actors import Browser
 from tests.traces import OPERATOR
 
-_HASH = phc.make(GOOD)
+_HASH = once.hashed(GOOD)
 
 
 def browser_of(app: Flask, username: str, address: str = "192.0.2.1") -> Browser:

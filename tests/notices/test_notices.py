@@ -13,7 +13,7 @@ from idp.app import start
 from idp.audit import events, seal, trail
 from idp.audit.trail import Actor
 from idp.cli.worker import CHORES
-from idp.credentials import factors, passwords, phc, recovery_codes
+from idp.credentials import factors, passwords, recovery_codes
 from idp.login import changing_factors
 from idp.notices import notices, telling
 from idp.notices.models import Position
@@ -27,14 +27,14 @@ from idp.platform.correlation import Origin
 from idp.platform.outbox import Letter
 from idp.users import addresses, lifecycle, operators, users
 from idp.users.users import UserSettings
-from tests import mailboxes
+from tests import mailboxes, once
 from tests.actors import GOOD, Browser
 from tests.patience import come_back
 from tests.traces import OPERATOR
 
 BOB = Actor("user", "usr_bob")
 MAIL = "bob@northwind.test"
-HASHED, ANOTHER = phc.make(GOOD), phc.make("another good long password")
+HASHED, ANOTHER = once.hashed(GOOD), once.hashed("another good long password")
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from time_machine import Traveller
 
 from idp.clients.clients import ClientContext
-from idp.credentials import passwords, phc
+from idp.credentials import passwords
 from idp.login import changing_factors
 from idp.oauth.models import Authorization
 from idp.organizations import domains, policies, roles
@@ -20,6 +20,7 @@ from idp.organizations.roles import Permitted, RoleSettings
 from idp.platform import clock, database
 from idp.sessions import browsers, people, trusted_devices
 from idp.sessions.people import LiveSession
+from tests import once
 from tests.actors import GOOD, Page
 from tests.oauth import minting
 from tests.oauth.actors import Browser, RelyingParty, answer_in, claims_of, relying_party
@@ -27,7 +28,7 @@ from tests.organizations.actors import ACME, BIRCH, DAN, NICK, OLIVIA, VERA, X_D
 from tests.proving import decline, prove, set_up, step_up, trust
 from tests.traces import OPERATOR, events
 
-GOOD_HASH = phc.make(GOOD)
+GOOD_HASH = once.hashed(GOOD)
 
 
 @pytest.fixture
