@@ -15,6 +15,7 @@ from idp.credentials.hashing import Gate, TooBusy
 from idp.credentials.passwords import About
 from idp.platform import database, phrasing
 from tests.architecture.tree import ROOT
+from tests.patience import takes
 
 GOOD = "correct horse battery staple"
 
@@ -82,16 +83,19 @@ def test_no_more_than_the_threads_hash_at_once_and_no_more_than_the_queue_wait(c
 
 @pytest.mark.rule("PWD-06")
 def test_whoever_waits_is_told_within_two_seconds(crowds: list[Crowd]) -> None:
-    crowd = Crowd(Gate(1, 4), 5)
-    crowds.append(crowd)
-    deadline = time.monotonic() + 10
-    while len(crowd.refused) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert (len(crowd.refused), crowd.inside) == (4, 1)
     assert hashing.PATIENCE < 2
-    assert max(crowd.refused) < 2.5  # on a machine that does other things, too
-    crowd.leave()
-    assert crowd.done == 1
+
+    def wait_in_vain() -> None:
+        crowd = Crowd(Gate(1, 4), 5)
+        crowds.append(crowd)
+        while len(crowd.refused) < 4:
+            assert crowd.inside <= 1
+            time.sleep(0.01)
+        assert (len(crowd.refused), crowd.inside) == (4, 1)
+
+    assert takes(wait_in_vain, less_than=2)
+    crowds[-1].leave()
+    assert crowds[-1].done == 1
 
 
 @pytest.mark.rule("PWD-06")

