@@ -8,7 +8,7 @@ from typing import Final
 
 from idp.organizations.choices import OWNERSHIP
 from idp.organizations.explain import Explanation, Link, Path
-from idp.platform import i18n
+from idp.platform import pages
 from idp.platform.i18n import gettext as _
 
 _FACTS: Final[Mapping[str, Callable[[str], str]]] = {
@@ -23,8 +23,8 @@ _FACTS: Final[Mapping[str, Callable[[str], str]]] = {
     "owns": lambda named: _("You own the organization, and have the role %(role)s by that", role=named),
     "enters": lambda _named: _("You have some role there"),
     "granted": lambda named: _("You were given the role %(role)s", role=named),
-    "expires": lambda named: _("It counts until %(instant)s", instant=i18n.instant(int(named))),
-    "begins": lambda named: _("It counts from %(instant)s on", instant=i18n.instant(int(named))),
+    "expires": lambda named: _("It counts until %(instant)s", instant=pages.instant(int(named))),
+    "begins": lambda named: _("It counts from %(instant)s on", instant=pages.instant(int(named))),
     "team": lambda named: _("You are in the team %(team)s, which was given it", team=named),
     "former membership": lambda _named: _("You still belong to the organization since it was given"),
     "group": lambda named: _("The account is in the group %(group)s, for which it was given", group=named),

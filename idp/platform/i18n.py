@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime, format_time, get_datetime_format
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
@@ -135,13 +136,20 @@ def ngettext(singular: str, plural: str, n: int, **values: object) -> str:
     return _catalogue(locale()).ungettext(singular, plural, n) % {"n": n, "num": n, **values}
 
 
-def instant(at: int, zone: str = "") -> str:
-    """`at` (microseconds since 1970 UTC) as people write it, on the clocks of `zone`; in UTC without one we know."""
+def instant(at: int, zone: str = "", *, to_the: Literal["minute", "second"] = "minute", names_zone: bool = True) -> str:
+    """`at` (microseconds since 1970 UTC) as people write it, on the clocks of `zone`; in UTC without one we know.
+
+    `names_zone`: whether a known zone is named. Whoever reads it where they set their zone knows; UTC is always named.
+    """
     known = _zone(zone)
     moment = datetime.fromtimestamp(at // clock.SECOND, known or UTC)
     tag = {"en": "en_GB", PSEUDO: "en_GB"}.get(locale(), locale().replace("-", "_"))
-    said = format_datetime(moment, "medium", locale=tag)
-    return f"{said} {format_datetime(moment, 'ZZZZ', locale=tag) if known else 'UTC'}"
+    day = format_date(moment, "medium", tag)
+    hour = format_time(moment, "medium" if to_the == "second" else "short", locale=tag)
+    said = get_datetime_format("medium", tag).replace("'", "").replace("{0}", hour).replace("{1}", day)
+    if not known:
+        return f"{said} UTC"
+    return f"{said} {format_datetime(moment, 'ZZZZ', locale=tag)}" if names_zone else said
 
 
 @lru_cache

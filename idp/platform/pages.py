@@ -1,7 +1,7 @@
 """Pages: how templates are rendered, and what each of them may use without being handed it."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from flask import Flask, current_app
 from jinja2 import StrictUndefined
@@ -24,7 +24,7 @@ def init(app: Flask) -> None:
     environment.filters["quoted"] = quoted
     environment.globals.update(
         asset=assets.path_of,
-        instant=lambda at: i18n.instant(at, appearance.current().zone),
+        instant=instant,
         iso=clock.iso,
         language=i18n.locale,
         direction=i18n.direction,
@@ -32,6 +32,11 @@ def init(app: Flask) -> None:
         product=PRODUCT,
         theme=lambda: appearance.current().theme,
     )
+
+
+def instant(at: int, to_the: Literal["minute", "second"] = "minute") -> str:
+    """`at` (microseconds since 1970 UTC) on the clocks of whoever looks at the page."""
+    return i18n.instant(at, appearance.current().zone, to_the=to_the, names_zone=False)
 
 
 def quoted(sentence: str) -> Markup:

@@ -248,12 +248,12 @@ def test_a_letter_that_is_made_twice_can_be_told_to_be_the_same() -> None:
 
 def test_times_are_those_of_the_reader() -> None:
     text = part(made(letter("email_code", "de", "Firefox")), "plain")
-    assert "17:00:00" in text  # in Tokyo, when the code ends
+    assert "17:00 " in text  # in Tokyo, when the code ends
     assert "Wo" in text or "Where" in text
 
 
 def test_an_unknown_zone_is_utc() -> None:
-    assert "08:00:00 UTC" in part(made(letter("email_code", zone="Mars/Olympus")), "plain")
+    assert "08:00 UTC" in part(made(letter("email_code", zone="Mars/Olympus")), "plain")
 
 
 def test_addresses_in_other_letters_than_ascii_stay_what_they_are() -> None:
