@@ -51,7 +51,7 @@ class RoleDeclaration:
     @property
     def name(self) -> str:
         """What people read."""
-        return self.key.replace("_", " ").capitalize()
+        return self.key.replace("_", " ").capitalize().replace("Iam ", "IAM ")
 
 
 @dataclass(frozen=True)

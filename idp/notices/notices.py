@@ -10,11 +10,9 @@ from typing import Final
 
 from idp.audit import following
 from idp.audit.search import Found
-from idp.notices import readers
+from idp.notices import gained, readers
 from idp.notices.readers import Reader
-from idp.organizations import permissions
-from idp.organizations.effective import OWNER_ROLE
-from idp.organizations.models import Organization, Role, RoleGrant
+from idp.organizations.models import Organization
 from idp.platform import clock, database
 
 SECURITY = "/me/security"
@@ -74,15 +72,7 @@ def _is_somebody(entry: Found) -> bool:
 
 
 def _raises(entry: Found) -> bool:
-    """Whether a role that gives or removes access was granted to a person, other than by an invitation of theirs."""
-    role = _role(entry)
-    is_privileged = role is not None and permissions.is_privileged(permissions.of_role(role))
-    return is_privileged and _is_somebody(entry) and not entry.source.startswith("invitation")
-
-
-def _makes_super_admin(entry: Found) -> bool:
-    is_whole = _after(entry).get("scope") == entry.organization_id
-    return is_whole and _after(entry).get("role_key") == OWNER_ROLE and _is_somebody(entry)
+    return bool(gained.roles(entry))
 
 
 # What is said
@@ -107,12 +97,11 @@ def _reset(entry: Found) -> Facts:
 
 
 def _granted(entry: Found) -> Facts:
-    role = _role(entry)
-    return {"role": role.name if role else "", "organization": _organization(entry)}
+    return {"role": ", ".join(role.name for role in gained.roles(entry)), "organization": _organization(entry)}
 
 
 def _super_admin(entry: Found) -> Facts:
-    return {"person": readers.name_of(readers.person_of(entry)), "organization": _organization(entry)}
+    return {"person": gained.name(entry), "organization": _organization(entry)}
 
 
 def _owner(entry: Found) -> Facts:
@@ -144,11 +133,6 @@ def _before(entry: Found) -> Mapping[str, object]:
 def _organization(entry: Found) -> str:
     found = database.session().get(Organization, entry.organization_id)
     return found.name if found else ""
-
-
-def _role(entry: Found) -> Role | None:
-    grant = database.session().get(RoleGrant, entry.subject)
-    return database.session().get(Role, grant.role_id) if grant else None
 
 
 def is_told_otherwise(notice: Notice, entry: Found) -> bool:
@@ -190,15 +174,13 @@ NOTICES: Final = (
         applies=_is_by_another,
         path=ADDRESSES,
     ),
-    Notice("grant.made", "role_granted", applies=_raises, facts=_granted, with_link=False, not_with=_WITH_ORGANIZATION),
-    Notice(
-        "grant.made",
-        "super_admin_added",
-        readers.other_super_admins,
-        applies=_makes_super_admin,
-        facts=_super_admin,
-        with_link=False,
-        not_with=_WITH_ORGANIZATION,
+    *(
+        Notice(event, template, told, applies, facts, with_link=False, not_with=_WITH_ORGANIZATION)
+        for event in (gained.JOINED, "grant.made")
+        for template, told, applies, facts in (
+            ("role_granted", gained.people, _raises, _granted),
+            ("super_admin_added", gained.other_super_admins, gained.makes_super_admins, _super_admin),
+        )
     ),
     Notice(
         "organization.owner.changed",

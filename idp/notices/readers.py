@@ -26,6 +26,8 @@ def person_of(entry: Found) -> str:
     """The id of the person whom the entry is about; empty for entries about something else."""
     if entry.subject.startswith("usr_"):
         return entry.subject
+    if entry.subject.startswith("mem_"):
+        return _member(entry.subject)
     said = entry.after if isinstance(entry.after, dict) else {}
     if "person" in said:
         return str(said["person"])
@@ -34,7 +36,12 @@ def person_of(entry: Found) -> str:
 
 def the_person(entry: Found) -> Iterator[Reader]:
     """Whom the entry is about, wherever they are told of such things (`proven_addresses.told`)."""
-    if user := _find(person_of(entry)):
+    return told(person_of(entry))
+
+
+def told(user_id: str) -> Iterator[Reader]:
+    """A person, wherever they are told of what is done to them (`proven_addresses.told`)."""
+    if user := _find(user_id):
         for one in proven_addresses.told(user.id):
             yield Reader(user, one.address, one.address_key)
 
@@ -53,13 +60,6 @@ def the_person_and_the_address(entry: Found) -> Iterator[Reader]:
     user = _find(person_of(entry))
     if user and gone and gone.verified_at is not None and gone.address not in {one.address for one in told}:
         yield Reader(user, gone.address, gone.address_key)
-
-
-def other_super_admins(entry: Found) -> Iterator[Reader]:
-    """Every super admin of the organization but whom the entry is about."""
-    for user_id in ownership.super_admins(entry.organization_id or ""):
-        if user_id != person_of(entry):
-            yield from _at_primary(user_id)
 
 
 def super_admins(entry: Found) -> Iterator[Reader]:

@@ -146,7 +146,7 @@ def instant(at: int, zone: str = "", *, to_the: Literal["minute", "second"] = "m
     tag = {"en": "en_GB", PSEUDO: "en_GB"}.get(locale(), locale().replace("-", "_"))
     day = format_date(moment, "medium", tag)
     hour = format_time(moment, "medium" if to_the == "second" else "short", locale=tag)
-    said = get_datetime_format("medium", tag).replace("'", "").replace("{0}", hour).replace("{1}", day)
+    said = str(get_datetime_format("medium", tag)).replace("'", "").format(hour, day)
     if not known:
         return f"{said} UTC"
     return f"{said} {format_datetime(moment, 'ZZZZ', locale=tag)}" if names_zone else said

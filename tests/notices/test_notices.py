@@ -18,10 +18,11 @@ from idp.login import changing_factors
 from idp.notices import notices, telling
 from idp.notices.models import Position
 from idp.notices.notices import NOTICES
-from idp.organizations import grants, memberships, organizations, ownership, scopes
+from idp.organizations import grants, memberships, organizations, ownership, scopes, teams
 from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.memberships import NewMember
 from idp.organizations.organizations import OrganizationSettings
+from idp.organizations.teams import TeamSettings
 from idp.platform import clock, correlation, database, letters
 from idp.platform.correlation import Origin
 from idp.platform.outbox import Letter
@@ -260,9 +261,10 @@ def northwind(bob: str) -> str:
     return "org_n"
 
 
-def grant(role: str, member: str, by: Actor = OPERATOR) -> None:
+def grant(role: str, grantee: str, by: Actor = OPERATOR) -> None:
     with a_request():
-        grants.grant(Wanted(Grantee("member", member), role, scopes.named("northwind")), by=by)
+        kind = "member" if grantee.startswith("mem_") else "team"
+        grants.grant(Wanted(Grantee(kind, grantee), role, scopes.named("northwind")), by=by)
 
 
 def test_the_founding_of_an_organization_is_told_to_nobody(app: Flask, bob: str) -> None:
@@ -286,6 +288,56 @@ def test_every_super_admin_is_told_of_another_one(northwind: str) -> None:
     grant("super_admin", "mem_bob")
     found = templates(told())
     assert sorted(found) == [("bob", "role_granted"), ("olivia", "super_admin_added"), ("sam", "super_admin_added")]
+
+
+def in_a_team(*members: str) -> str:
+    with a_request():
+        team = teams.create("org_n", TeamSettings("support", "Support"), by=OPERATOR).id
+    with a_request():
+        teams.add("org_n", team, members, by=OPERATOR)
+    return team
+
+
+def test_a_role_that_gives_power_to_a_team_is_told_to_everybody_in_it(northwind: str) -> None:
+    team = in_a_team("mem_bob", "mem_sam")
+    grant("view_only", team)
+    assert told() == []
+    grant("iam_admin", team)
+    assert sorted(templates(told())) == [("bob", "role_granted"), ("sam", "role_granted")]
+
+
+def test_who_is_put_into_a_team_with_power_is_told_of_its_roles_and_the_others_are_not(northwind: str) -> None:
+    team = in_a_team("mem_sam")
+    for role in ("view_only", "iam_admin", "analyst"):
+        grant(role, team)
+    before = len(told())
+    with a_request():
+        teams.add("org_n", team, ["mem_bob"], by=OPERATOR)
+    (letter,) = told()[before:]
+    assert (letter.to, letter.template) == (MAIL, "role_granted")
+    assert str(letter.facts["role"]) == "IAM admin"
+
+
+def test_super_admins_by_way_of_a_team_are_told_to_the_others(northwind: str) -> None:
+    team = in_a_team("mem_bob")
+    grant("super_admin", team)
+    found = told()
+    names = [("bob", "role_granted"), ("olivia", "super_admin_added"), ("sam", "super_admin_added")]
+    assert sorted(templates(found)) == names
+    assert {letter.facts["person"] for letter in found if letter.template == "super_admin_added"} == {"Support"}
+    somebody("dana", name="Dana")
+    with a_request():
+        memberships.add("org_n", NewMember("usr_dana", id="mem_dana"), by=OPERATOR)
+    with a_request():
+        teams.add("org_n", team, ["mem_dana"], by=OPERATOR)
+    later = told()[len(found) :]
+    assert sorted(templates(later)) == [
+        ("bob", "super_admin_added"),
+        ("dana", "role_granted"),
+        ("olivia", "super_admin_added"),
+        ("sam", "super_admin_added"),
+    ]
+    assert {letter.facts["person"] for letter in later if letter.template == "super_admin_added"} == {"Dana"}
 
 
 def test_every_super_admin_is_told_of_another_owner(northwind: str) -> None:
