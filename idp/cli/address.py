@@ -6,7 +6,7 @@ import click
 
 from idp.cli.door import Noun, operator
 from idp.cli.output import Json, moment
-from idp.login import changing_addresses
+from idp.login import asking_addresses
 from idp.organizations import proven_addresses
 from idp.platform import clock, database
 from idp.users import addresses, leaving, users
@@ -103,6 +103,6 @@ def _views(user_id: str) -> Sequence[Json]:
     ]
     asked: list[Json] = [
         {"address": one.address, "asked_at": moment(one.sent_at), "expires_at": moment(one.expires_at)}
-        for one in changing_addresses.pending(user_id)
+        for one in asking_addresses.pending(user_id)
     ]
     return [*held, *asked]

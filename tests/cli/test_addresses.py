@@ -3,7 +3,7 @@
 import pytest
 
 from idp.audit.trail import Actor
-from idp.login import changing_addresses
+from idp.login import asking_addresses, changing_addresses
 from idp.platform import database
 from idp.users import users
 from tests.cli.conftest import Idp
@@ -39,7 +39,7 @@ def test_operators_change_addresses_at_once_and_without_letters(idp: Idp, olivia
 def test_operators_see_what_people_have_under_way(idp: Idp, olivia: str) -> None:
     by = Actor("user", olivia)
     with database.writing():
-        changing_addresses.ask(olivia, NEW, is_change=True, by=by)
+        asking_addresses.ask(olivia, NEW, is_change=True, by=by)
     (held, asked) = idp("user", "address", "list", "olivia").json
     assert (held["address"], asked["address"], "asked_at" in asked) == (OLD, NEW, True)
     token = letters(NEW)[0].path.rpartition("/")[2]

@@ -15,7 +15,7 @@ from sqlalchemy import delete
 
 from idp.audit.trail import Actor
 from idp.credentials.models import MailedLink
-from idp.login import changing_addresses, identifiers
+from idp.login import asking_addresses, changing_addresses, identifiers, undoing_addresses
 from idp.organizations import proven_addresses
 from idp.platform import bearer, clock, database
 from idp.platform.errors import Refusal
@@ -101,7 +101,7 @@ def by_hand(walk: Walk, name: str, who: object, box: object, is_change: object =
     user_id, text = walk.people[who], str(box)
     by = Actor("user", user_id)
     if name == "ask":
-        changing_addresses.ask(user_id, text, is_change=bool(is_change), by=by)
+        asking_addresses.ask(user_id, text, is_change=bool(is_change), by=by)
         return
     acts = {
         "primary": changing_addresses.make_primary,
@@ -122,7 +122,7 @@ def follow(walk: Walk, template: str, number: object) -> None:
         walk.proven.add((user_id, box))
         assert [one.address for one in addresses.of(user_id) if one.address_key == box and one.verified_at]
         return
-    changing_addresses.undo(token)
+    undoing_addresses.undo(token)
     (primary,) = [one for one in addresses.of(user_id) if one.is_primary]
     assert (primary.address_key, primary.leaves_at) == (box, None)
 
@@ -150,7 +150,7 @@ def look(walk: Walk) -> None:
 def works(token: str) -> bool:
     """Whether the link undoes something; none does so for longer than a week."""
     try:
-        changing_addresses.opened_undo(token)
+        undoing_addresses.opened(token)
     except Refusal:
         return False
     assert clock.now() < row_of(token).created_at + leaving.STAYS

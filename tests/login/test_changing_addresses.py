@@ -12,9 +12,10 @@ from time_machine import Traveller
 from idp.audit.trail import Actor
 from idp.credentials import not_me
 from idp.credentials.mailed_links import LinkVoid
-from idp.login import changing_addresses, disowning, everywhere, identifiers
+from idp.login import asking_addresses, changing_addresses, disowning, everywhere, identifiers, undoing_addresses
 from idp.login.asking import TooManyLetters
-from idp.login.changing_addresses import LastAddress, StillPrimary, TooManyAddresses
+from idp.login.asking_addresses import TooManyAddresses
+from idp.login.changing_addresses import LastAddress, StillPrimary
 from idp.organizations import proven_addresses
 from idp.platform import clock, database
 from idp.platform.errors import Invalid, Refusal
@@ -51,7 +52,7 @@ def ask(user_id: str, text: str, *, is_change: bool = False) -> str:
     """Ask for an address, and the token of the letter that is mailed; empty where none is that proves anything."""
     before = letters()
     with database.writing():
-        changing_addresses.ask(user_id, text, is_change=is_change, by=Actor("user", user_id))
+        asking_addresses.ask(user_id, text, is_change=is_change, by=Actor("user", user_id))
     posted = [one for one in letters() if one not in before and one.template == "verify"]
     return token_of(*posted) if posted else ""
 
@@ -67,7 +68,7 @@ def confirm(token: str) -> None:
 
 def undo(token: str) -> None:
     with database.writing():
-        changing_addresses.undo(token)
+        undoing_addresses.undo(token)
 
 
 def undoing(to: str) -> str:
@@ -219,13 +220,13 @@ def test_a_link_gives_the_address_that_it_was_mailed_to_and_no_other(olivia: str
 def test_a_newer_link_for_the_same_address_ends_the_older_one(olivia: str, bob: str) -> None:
     older, others = ask(olivia, NEW), ask(bob, NEW)
     with database.writing():
-        changing_addresses.ask_again(olivia, NEW.upper(), by=OPERATOR)
+        asking_addresses.ask_again(olivia, NEW.upper(), by=OPERATOR)
     with pytest.raises(LinkVoid):
         confirm(older)
     confirm(others)
     assert held(bob)[NEW] == "counts"
     with pytest.raises(LinkVoid), database.writing():
-        changing_addresses.ask_again(olivia, OTHER, by=OPERATOR)
+        asking_addresses.ask_again(olivia, OTHER, by=OPERATOR)
 
 
 def test_a_link_that_is_too_old_or_given_up_proves_nothing(olivia: str, clockwork: Traveller) -> None:
@@ -233,11 +234,11 @@ def test_a_link_that_is_too_old_or_given_up_proves_nothing(olivia: str, clockwor
     clockwork.shift(24 * 3600)
     given_up = ask(olivia, OTHER)
     with database.writing():
-        changing_addresses.give_up(olivia, OTHER)
+        asking_addresses.give_up(olivia, OTHER)
     for token in (old, given_up):
         with pytest.raises(LinkVoid):
             confirm(token)
-    assert (held(olivia), changing_addresses.pending(olivia)) == ({OLD: "primary"}, [])
+    assert (held(olivia), asking_addresses.pending(olivia)) == ({OLD: "primary"}, [])
 
 
 # Addresses of somebody else
@@ -249,7 +250,7 @@ def test_who_has_an_address_already_is_told_by_mail_alone(olivia: str, bob: str)
     (letter,) = letters("bob@northwind.test")
     assert (letter.template, letter.path, dict(letter.facts)) == ("address_known", "/login", {})
     assert ask(olivia, NEW)
-    shown = [(one.address, one.replaces) for one in changing_addresses.pending(olivia)]
+    shown = [(one.address, one.replaces) for one in asking_addresses.pending(olivia)]
     assert shown == [("Bob@northwind.test", ""), (NEW, "")]
     assert [name for name in events(olivia) if name == "user.address.asked"] == ["user.address.asked"] * 2
 
@@ -286,7 +287,7 @@ def test_an_address_that_its_holder_never_proved_is_its_readers(olivia: str, bob
 )
 def test_what_is_proven_is_what_the_letter_went_to(olivia: str, typed: str, to: str) -> None:
     with database.writing():
-        changing_addresses.ask(olivia, typed, by=OPERATOR)
+        asking_addresses.ask(olivia, typed, by=OPERATOR)
     assert [one.to for one in letters()] == [to]
 
 
@@ -296,7 +297,7 @@ def test_what_is_proven_is_what_the_letter_went_to(olivia: str, typed: str, to: 
 @pytest.mark.rule("RST-02")
 def test_what_is_no_address_or_an_own_one_gets_no_letter(olivia: str, text: str) -> None:
     with pytest.raises(Invalid), database.writing():
-        changing_addresses.ask(olivia, text, by=OPERATOR)
+        asking_addresses.ask(olivia, text, by=OPERATOR)
     assert letters() == []
 
 
@@ -305,11 +306,11 @@ def test_what_is_no_address_or_an_own_one_gets_no_letter(olivia: str, text: str)
 
 @pytest.mark.rule("LOG-07")
 def test_letters_are_asked_for_only_so_often(olivia: str, bob: str) -> None:
-    for number in range(changing_addresses.LETTERS_TO_A_MAILBOX + 2):
+    for number in range(asking_addresses.LETTERS_TO_A_MAILBOX + 2):
         with database.writing():
-            changing_addresses.ask(olivia, NEW, by=OPERATOR)
-        assert len(letters(NEW)) == min(number + 1, changing_addresses.LETTERS_TO_A_MAILBOX)
-    for number in range(changing_addresses.LETTERS_OF_A_PERSON - changing_addresses.LETTERS_TO_A_MAILBOX - 2):
+            asking_addresses.ask(olivia, NEW, by=OPERATOR)
+        assert len(letters(NEW)) == min(number + 1, asking_addresses.LETTERS_TO_A_MAILBOX)
+    for number in range(asking_addresses.LETTERS_OF_A_PERSON - asking_addresses.LETTERS_TO_A_MAILBOX - 2):
         ask(olivia, f"n{number}@example.com")
     with pytest.raises(TooManyLetters):
         ask(olivia, OTHER)
@@ -318,7 +319,7 @@ def test_letters_are_asked_for_only_so_often(olivia: str, bob: str) -> None:
 
 def test_nobody_has_more_addresses_than_a_page_can_show(olivia: str) -> None:
     with database.writing():
-        for number in range(changing_addresses.MOST - 2):
+        for number in range(asking_addresses.MOST - 2):
             addresses.add(users.find(olivia), f"n{number}@example.com", by=OPERATOR)
     ask(olivia, NEW)
     with pytest.raises(TooManyAddresses):
@@ -466,11 +467,11 @@ def test_whoever_asks_anew_keeps_the_link_that_works_where_no_other_can_be_maile
     clockwork: Traveller, olivia: str
 ) -> None:
     mine = ask(olivia, NEW)
-    for number in range(changing_addresses.LETTERS_TO_A_MAILBOX + 1):
+    for number in range(asking_addresses.LETTERS_TO_A_MAILBOX + 1):
         ask(made(f"thief{number}"), NEW)
     before = len(letters(NEW))
     with database.writing():
-        changing_addresses.ask_again(olivia, NEW, by=Actor("user", olivia))
+        asking_addresses.ask_again(olivia, NEW, by=Actor("user", olivia))
     assert len(letters(NEW)) == before
     confirm(mine)
     assert NEW in held(olivia)

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from time_machine import Traveller
 
-from idp.login import changing_addresses
+from idp.login import asking_addresses
 from idp.organizations import domains, memberships, organizations
 from idp.organizations.memberships import NewMember
 from idp.organizations.organizations import OrganizationSettings
@@ -251,7 +251,7 @@ def test_an_address_that_an_organization_gave_is_not_given_back_while_one_is_the
 
 def test_letters_are_not_asked_for_without_end(browser: Browser, olivia: str) -> None:
     browser.sign_in("olivia")
-    for number in range(changing_addresses.LETTERS_OF_A_PERSON):
+    for number in range(asking_addresses.LETTERS_OF_A_PERSON):
         add(browser, f"n{number}@example.com")
     page = add(browser, NEW)
     assert (page.status, page.alerts, page.response.headers["Retry-After"]) == (429, 1, "360")

@@ -8,16 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from idp.audit.trail import Actor
 from idp.credentials.mailed_links import LinkVoid
-from idp.login import changing_addresses
+from idp.login import asking_addresses, changing_addresses
 from idp.login.asking import TooManyLetters
-from idp.login.changing_addresses import (
-    LastAddress,
-    ManagedAddress,
-    NotUsable,
-    Pending,
-    StillPrimary,
-    TooManyAddresses,
-)
+from idp.login.asking_addresses import Pending, TooManyAddresses
+from idp.login.changing_addresses import LastAddress, ManagedAddress, NotUsable, StillPrimary
 from idp.login.views import answers, requires
 from idp.me.views import frame
 from idp.organizations import proven_addresses
@@ -93,16 +87,16 @@ def _act(session: LiveSession, act: str, which: str) -> str:
     match act:
         case "add":
             typed, is_change = request.form.get("email", "").strip(), "change" in request.form
-            changing_addresses.ask(user_id, typed, is_change=is_change, by=by)
+            asking_addresses.ask(user_id, typed, is_change=is_change, by=by)
             return "address.asked"
         case "verify":
-            changing_addresses.ask(user_id, addresses.find(user_id, which).address, by=by)
+            asking_addresses.ask(user_id, addresses.find(user_id, which).address, by=by)
             return "address.asked"
         case "again":
-            changing_addresses.ask_again(user_id, which, by=by)
+            asking_addresses.ask_again(user_id, which, by=by)
             return "address.asked"
         case "forget":
-            changing_addresses.give_up(user_id, which)
+            asking_addresses.give_up(user_id, which)
             return "address.forgotten"
         case "primary":
             changing_addresses.make_primary(user_id, which, by=by)
@@ -144,4 +138,4 @@ def _page(session: LiveSession, refusal: Refusal | None = None) -> Response:
 def _pending(user_id: str, mine: Sequence[Shown]) -> Sequence[Pending]:
     """What waits to be proven; of an address that is in the list already, the list says so."""
     held = {one.row.address_key for one in mine if one.counts}
-    return [one for one in changing_addresses.pending(user_id) if one.address_key not in held]
+    return [one for one in asking_addresses.pending(user_id) if one.address_key not in held]

@@ -7,8 +7,10 @@ from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 
 from idp.credentials.mailed_links import LinkVoid
-from idp.login import changing_addresses
-from idp.login.changing_addresses import UNDO, VERIFY, Opened
+from idp.login import changing_addresses, undoing_addresses
+from idp.login.asking_addresses import VERIFY
+from idp.login.changing_addresses import Opened
+from idp.login.parting_addresses import UNDO
 from idp.login.views import answers, arriving, browser
 from idp.me.views import addresses, frame, profile
 from idp.platform import database
@@ -53,7 +55,7 @@ def verify(token: str) -> ResponseReturnValue:
 @browser.secretly_addressed
 def show_undo(token: str) -> ResponseReturnValue:
     """What is undone, and for whom; opening it changes nothing (RST-04)."""
-    return _show(token, "me/undo_email.html", changing_addresses.opened_undo)
+    return _show(token, "me/undo_email.html", undoing_addresses.opened)
 
 
 @public
@@ -63,7 +65,7 @@ def undo(token: str) -> ResponseReturnValue:
     try:
         with database.writing():
             browser.unchanged()
-            changing_addresses.undo(token)
+            undoing_addresses.undo(token)
     except LinkVoid as over:
         return arriving.void(over, addresses.PATH)
     return _done(token)
