@@ -17,9 +17,9 @@ from sqlalchemy import delete, func, insert, or_, select, text
 
 from idp.audit import content, events
 from idp.audit.models import Entry, EntryDetail, Unsealed
-from idp.platform import clock, correlation, database, identifiers, vault
-from idp.platform.database import Prepared
+from idp.platform import bulk, clock, correlation, database, identifiers, vault
 from idp.platform.errors import Refusal
+from idp.platform.prepared import Prepared
 
 _LONGEST_AGENT = 500
 _LONGEST_ADDRESS = 64
@@ -89,7 +89,7 @@ def record(
         _write(entry, detail)
         return
     waiting.append((entry, detail))
-    if len(waiting) == database.CHUNK:
+    if len(waiting) == bulk.CHUNK:
         _write_all(waiting)
         waiting.clear()
 
@@ -188,13 +188,13 @@ def _write(entry: _Columns, detail: Detail | None) -> None:
 
 def _write_all(entries: Sequence[_Written]) -> None:
     """Write `entries` in their order, which is that of the chain."""
-    database.insert_many(Entry, [entry for entry, _ in entries])
-    database.insert_many(EntryDetail, [vars(detail) for _, detail in entries if detail])
+    bulk.insert_many(Entry, [entry for entry, _ in entries])
+    bulk.insert_many(EntryDetail, [vars(detail) for _, detail in entries if detail])
     queued: list[_Columns] = [{"entry_id": entry["id"]} for entry, _ in entries]
     if database.is_sqlite():
         last = database.session().execute(select(func.max(Unsealed.number))).scalar() or 0
         queued = [{**one, "number": number} for number, one in enumerate(queued, last + 1)]
-    database.insert_many(Unsealed, queued)
+    bulk.insert_many(Unsealed, queued)
 
 
 _ENTRY = Prepared(insert(Entry), tuple)

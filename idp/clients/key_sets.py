@@ -16,9 +16,9 @@ from idp.clients.models import ClientKeySet
 from idp.clients.public_keys import PublicKey
 from idp.clients.registered import RegisteredClient
 from idp.platform import clock, outbound, strict_json
-from idp.platform.database import Prepared
 from idp.platform.http_refusals import Malformed
 from idp.platform.outbound import OutboundFailed
+from idp.platform.prepared import Prepared
 from idp.platform.strict_json import Json
 
 FRESH: Final = clock.HOUR

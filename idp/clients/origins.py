@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, delete, select
 
 from idp.clients.models import Client, ClientDisablement, ClientOrigin
 from idp.platform import database
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 
 
 def is_registered(origin: str) -> bool:

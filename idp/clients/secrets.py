@@ -9,8 +9,8 @@ from idp.audit.trail import Actor
 from idp.clients import metadata
 from idp.clients.models import OPERATOR, Client, ClientSecret
 from idp.platform import bearer, clock, database, memory
-from idp.platform.database import Prepared
 from idp.platform.errors import Conflict, Invalid, NotFound
+from idp.platform.prepared import Prepared
 
 MOST = 2
 """How many secrets of a client may live at a time."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import ScalarSelect, bindparam, func, select
 
 from idp.credentials.models import Factor, Password, RecoveryCode
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Text, bindparam, case, select, text, update
 
 from idp.feed.models import Acknowledgement
 from idp.platform import clock, database, memory
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 
 MOST = 100
 """Instances of one client that are kept; what others say is not."""

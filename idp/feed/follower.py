@@ -14,8 +14,8 @@ from sqlalchemy import BigInteger, bindparam, func, select
 from idp.feed import positions
 from idp.feed.models import Change
 from idp.platform import clock, memory
-from idp.platform.database import Prepared
 from idp.platform.errors import Refusal, Unavailable
+from idp.platform.prepared import Prepared
 from idp.platform.rounds import Application, Rounds
 
 EVERY = 0.1

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, bindparam, func, select
 from idp.feed import positions
 from idp.feed.models import Change
 from idp.platform import clock, database, memory
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 
 MOST = 100_000
 """Entries remembered; of more, each organization's become one, and the oldest of the rest one that hits everything."""

@@ -24,8 +24,8 @@ from idp.keys.lifecycle import Life
 from idp.keys.material import JoseKey, KeyPair, Slot
 from idp.keys.models import SigningKey
 from idp.platform import clock, database, memory, vault
-from idp.platform.database import Prepared
 from idp.platform.errors import Refusal, Unavailable
+from idp.platform.prepared import Prepared
 
 FRESH_FOR = 2.0
 """Seconds for which a node goes by what it has read."""

@@ -17,7 +17,7 @@ from idp.oauth.errors import InvalidToken
 from idp.oauth.models import RevokedToken
 from idp.oauth.own_tokens import NotOurs, OwnToken
 from idp.platform import clock
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.platform.strict_json import Json
 
 TYPES = frozenset({"at+jwt"})

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, case, select
 from idp.organizations.conditions import account_active
 from idp.organizations.models import Placement
 from idp.platform import clock
-from idp.platform.database import Prepared
 from idp.platform.errors import NotFound
+from idp.platform.prepared import Prepared
 from idp.platform.strict_json import Json
 
 

@@ -6,7 +6,7 @@ from idp.clients.models import Client
 from idp.clients.registered import COLUMNS, RegisteredClient, Row
 from idp.organizations.conditions import CLIENT, client_in_force
 from idp.platform import clock
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 
 
 def find(client_id: str) -> RegisteredClient | None:

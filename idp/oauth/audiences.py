@@ -13,7 +13,7 @@ from idp.clients.registered import RegisteredClient
 from idp.feed.positions import head_of_feed
 from idp.oauth.errors import InvalidTarget
 from idp.platform import clock
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.platform.settings import settings
 
 

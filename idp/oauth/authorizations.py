@@ -19,7 +19,7 @@ from idp.oauth.models import Authorization
 from idp.organizations.conditions import client_in_force, organization_active, user_enabled
 from idp.organizations.models import Membership, MembershipStatus
 from idp.platform import clock, database, identifiers
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.platform.settings import settings
 from idp.sessions import people
 from idp.sessions.models import BrowserSession

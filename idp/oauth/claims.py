@@ -18,7 +18,7 @@ from idp.oauth.contexts import Entered
 from idp.oauth.scopes import ROLES
 from idp.organizations import proven_addresses
 from idp.platform import clock, identifiers
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.users import claims as stored
 from idp.users.claims import Json
 from idp.users.models import User

@@ -15,8 +15,8 @@ from idp.clients.public_keys import PublicKey
 from idp.clients.registered import RegisteredClient
 from idp.oauth.models import SpentAssertion
 from idp.platform import bearer, clock, database, strict_json
-from idp.platform.database import Prepared
 from idp.platform.http_refusals import Malformed
+from idp.platform.prepared import Prepared
 from idp.platform.settings import settings
 from idp.platform.strict_json import Json
 

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, LargeBinary, bindparam, insert, select, updat
 
 from idp.oauth.models import Authorization, AuthorizationCode
 from idp.platform import bearer, clock
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.platform.settings import settings
 
 PREFIX = "ac_"

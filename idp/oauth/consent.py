@@ -19,7 +19,7 @@ from idp.oauth import authorizations
 from idp.oauth.models import Consent
 from idp.oauth.scopes import OFFLINE
 from idp.platform import database
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.users.locks import lock
 
 OPTIONAL: Final = frozenset({"email", "address", "phone", OFFLINE})

@@ -31,7 +31,7 @@ from idp.organizations.conditions import CLIENT, ORGANIZATION, client_in_force, 
 from idp.organizations.effective import Context, EffectiveRoles, Holder, effective_roles
 from idp.organizations.models import Placement, Slug
 from idp.platform import clock, identifiers
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.sessions.levels import Level
 
 NONE = "none"

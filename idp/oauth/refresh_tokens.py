@@ -15,7 +15,7 @@ from idp.oauth.errors import InvalidGrant
 from idp.oauth.models import Authorization, RefreshToken
 from idp.oauth.single_use import Family
 from idp.platform import bearer, clock
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.platform.settings import settings
 
 PREFIX: Final = "rt_"

@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, select, text
 from idp.clients.registered import RegisteredClient
 from idp.feed import losses
 from idp.oauth.models import PairwiseSubject
-from idp.platform import bearer, database
-from idp.platform.database import Prepared
+from idp.platform import bearer, bulk, database
+from idp.platform.prepared import Prepared
 
 PREFIX: Final = "sub_"
 
@@ -56,7 +56,7 @@ def _in_every_sector(subjects: Sequence[str]) -> list[tuple[str, str]]:
     names = select(PairwiseSubject.user_id, PairwiseSubject.subject)
     return [
         (user_id, subject)
-        for some in database.chunks(subjects)
+        for some in bulk.chunks(subjects)
         for user_id, subject in database.session().execute(names.where(PairwiseSubject.user_id.in_(some)))
     ]
 

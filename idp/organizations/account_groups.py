@@ -12,7 +12,7 @@ from idp.organizations import authority, gains, grants, invitations, locking, na
 from idp.organizations.effective import Context
 from idp.organizations.models import AccountGroup, GroupAccount, Role
 from idp.organizations.scopes import Scope
-from idp.platform import clock, database, identifiers
+from idp.platform import bulk, clock, database, identifiers
 from idp.platform.errors import Conflict
 
 
@@ -141,9 +141,7 @@ def _put_in(group: AccountGroup, new: list[Scope]) -> None:
         "account_group_id": group.id,
         "started_at": clock.now(),
     }
-    database.insert_many(
-        GroupAccount, [edge | {"id": identifiers.edge(), "placement_id": one.placement_id} for one in new]
-    )
+    bulk.insert_many(GroupAccount, [edge | {"id": identifiers.edge(), "placement_id": one.placement_id} for one in new])
 
 
 def _require_free(organization_id: str, key: str) -> None:

@@ -13,7 +13,7 @@ from idp.organizations import authority, grants, invitations, locking, names, sc
 from idp.organizations.effective import Context
 from idp.organizations.models import Account, AccountMove, AccountSuspension, GroupAccount, Placement
 from idp.organizations.scopes import Scope
-from idp.platform import clock, database, identifiers
+from idp.platform import bulk, clock, database, identifiers
 from idp.platform.errors import Conflict, Invalid
 
 _COUNTRY = re.compile("[A-Z]{2}")
@@ -172,7 +172,7 @@ def _record(event: str, scope: Scope, by: Actor) -> None:
 
 
 def _require_free(organization_id: str, keys: Sequence[str]) -> None:
-    for some in database.chunks(keys):
+    for some in bulk.chunks(keys):
         statement = select(Placement.key).where(
             Placement.organization_id == organization_id, Placement.key.in_(some), Placement.ended_at.is_(None)
         )
@@ -183,7 +183,7 @@ def _require_free(organization_id: str, keys: Sequence[str]) -> None:
 
 def _insert(organization_id: str, wanted: Sequence[NewAccount], ids: dict[str, str]) -> None:
     instant = clock.now()
-    opened: list[database.Columns] = [
+    opened: list[bulk.Columns] = [
         {
             "id": ids[one.settings.key],
             "name": names.shown(one.settings.name),
@@ -193,8 +193,8 @@ def _insert(organization_id: str, wanted: Sequence[NewAccount], ids: dict[str, s
         }
         for one in wanted
     ]
-    database.insert_many(Account, opened)
-    stays: list[database.Columns] = [
+    bulk.insert_many(Account, opened)
+    stays: list[bulk.Columns] = [
         {
             "id": identifiers.placement(),
             "organization_id": organization_id,
@@ -205,4 +205,4 @@ def _insert(organization_id: str, wanted: Sequence[NewAccount], ids: dict[str, s
         }
         for one in wanted
     ]
-    database.insert_many(Placement, stays)
+    bulk.insert_many(Placement, stays)

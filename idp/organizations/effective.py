@@ -55,7 +55,7 @@ from idp.organizations.models import (
     TeamMember,
 )
 from idp.platform import clock
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 
 OWNER_ROLE = "super_admin"
 """What the owner of an organization is, by ownership and not by a grant."""

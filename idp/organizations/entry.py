@@ -15,7 +15,7 @@ from idp.organizations.effective import EffectiveRoles, HeldRole
 from idp.organizations.models import Domain, Policy, Role, RolePermission
 from idp.organizations.policies import METHODS, PolicySettings
 from idp.platform import clock
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.platform.settings import settings
 from idp.users.addresses import lasting
 from idp.users.models import Address

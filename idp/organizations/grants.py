@@ -13,7 +13,7 @@ from idp.organizations import authority, gains, locking, policies, scopes
 from idp.organizations.conditions import is_open_after
 from idp.organizations.models import BUILT_IN, Membership, Role, RoleGrant, Team, TeamMember
 from idp.organizations.scopes import Scope
-from idp.platform import clock, database, identifiers
+from idp.platform import bulk, clock, database, identifiers
 from idp.platform.errors import Invalid, NotFound
 
 MANY = 100
@@ -216,7 +216,7 @@ def _require_grantees(organization_id: str, wanted: Collection[Grantee]) -> dict
     tables: dict[str, type[Membership | Team]] = {"member": Membership, "team": Team}
     for kind, table in tables.items():
         ids = {one.id for one in wanted if one.kind == kind}
-        for some in database.chunks(sorted(ids)):
+        for some in bulk.chunks(sorted(ids)):
             statement = select(table.id).where(
                 table.organization_id == organization_id, table.id.in_(some), table.ended_at.is_(None)
             )
@@ -254,7 +254,7 @@ def _make(wanted: Sequence[Wanted], known: dict[str, Role], owners: dict[str, st
         wait = cooling_off if known[one.role].sensitive and not authority.is_unlimited(by) else 0
         rows.append(_row(one, known[one.role], owners, by=by, source=source, instant=instant, wait=wait))
     database.session().flush()
-    database.insert_many(RoleGrant, rows)
+    bulk.insert_many(RoleGrant, rows)
     for row in rows:
         said = {key: row[key] for key in ("role_key", "grantee", "scope", "reason", "effective_from", "expires_at")}
         trail.record(
@@ -265,7 +265,7 @@ def _make(wanted: Sequence[Wanted], known: dict[str, Role], owners: dict[str, st
 
 def _there(organization_id: str, grantees: Collection[str], source: str) -> dict[tuple[str, str, str], RoleGrant]:
     found: dict[tuple[str, str, str], RoleGrant] = {}
-    for some in database.chunks(sorted(grantees)):
+    for some in bulk.chunks(sorted(grantees)):
         statement = select(RoleGrant).where(
             RoleGrant.organization_id == organization_id,
             RoleGrant.grantee.in_(some),
@@ -278,7 +278,7 @@ def _there(organization_id: str, grantees: Collection[str], source: str) -> dict
 
 def _row(
     one: Wanted, role: Role, owners: dict[str, str], *, by: Actor, source: str, instant: int, wait: int
-) -> database.Columns:
+) -> bulk.Columns:
     kind, grantee = one.grantee.kind, one.grantee.id
     return {
         "id": identifiers.grant(),

@@ -28,7 +28,7 @@ from idp.organizations.models import (
     Team,
     TeamMember,
 )
-from idp.platform import database
+from idp.platform import bulk, database
 from idp.platform.errors import NotFound
 from idp.users.models import User
 
@@ -275,7 +275,7 @@ def _page(rows: Select[*tuple[Any, ...]], id_column: Any, page: Page) -> Sequenc
 
 def _gathered(rows: Sequence[Any], inside: Select[*tuple[Any, ...]], gathering: Any) -> list[GatheringLine]:
     holds: dict[str, list[str]] = {row[0]: [] for row in rows}
-    for some in database.chunks(sorted(holds)):
+    for some in bulk.chunks(sorted(holds)):
         for gathering_id, name in database.session().execute(inside.where(gathering.in_(some))):
             holds[gathering_id].append(name)
     return [GatheringLine(id, key, name, tuple(holds[id])) for id, key, name in rows]

@@ -12,7 +12,7 @@ from idp.organizations import authority, grants, locking, names, ownership, prov
 from idp.organizations.effective import OWNER_ROLE, Context
 from idp.organizations.models import Membership, MembershipStatus, Role, RoleGrant, TeamMember
 from idp.organizations.scopes import Scope
-from idp.platform import clock, database, identifiers
+from idp.platform import bulk, clock, database, identifiers
 from idp.platform.errors import Conflict, Forbidden, NotFound
 from idp.users import locks
 from idp.users.models import User
@@ -60,10 +60,10 @@ def take_in(organization_id: str, new: Sequence[NewMember], *, by: Actor, source
     instant = clock.now()
     edge: dict[str, str | int] = {"organization_id": organization_id, "started_at": instant}
     ids = {one.user_id: one.id or identifiers.membership() for one in new}
-    database.insert_many(
+    bulk.insert_many(
         Membership, [edge | {"id": ids[one.user_id], "user_id": one.user_id, "source": source} for one in new]
     )
-    database.insert_many(
+    bulk.insert_many(
         MembershipStatus,
         [edge | {"id": identifiers.edge(), "member_id": ids[one.user_id], "status": one.status} for one in new],
     )
@@ -102,7 +102,7 @@ def of_user(organization_id: str, user_id: str) -> Membership:
 def of_users(organization_id: str, user_ids: Collection[str]) -> dict[str, str]:
     """The ids of live memberships by user id, for those of `user_ids` who have one here."""
     found: dict[str, str] = {}
-    for some in database.chunks(sorted(set(user_ids))):
+    for some in bulk.chunks(sorted(set(user_ids))):
         statement = select(Membership.user_id, Membership.id).where(
             Membership.organization_id == organization_id,
             Membership.user_id.in_(some),

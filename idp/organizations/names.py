@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from idp.platform import database, identifiers
+from idp.platform import bulk, database, identifiers
 from idp.platform.database import Model
 from idp.platform.errors import Conflict, Invalid
 
@@ -53,6 +53,6 @@ def require_new_ids(prefix: str, wanted: Sequence[str], table: type[Model]) -> N
     if len(set(wanted)) < len(wanted):
         raise Conflict("Two of them have the same id.")
     known = table.__table__.c.id
-    for some in database.chunks(wanted):
+    for some in bulk.chunks(wanted):
         if taken := database.session().scalars(select(known).where(known.in_(some))).first():
             raise Conflict(f"The id {taken} is in use already.")

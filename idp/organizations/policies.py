@@ -12,8 +12,8 @@ from idp.organizations import authority, locking
 from idp.organizations.effective import Context
 from idp.organizations.models import Policy
 from idp.platform import database
-from idp.platform.database import Prepared
 from idp.platform.errors import Invalid
+from idp.platform.prepared import Prepared
 
 METHODS = ("password", "passkey", "totp", "email_code", "recovery_code", "sso")
 _FIRST, _SECOND = {"password", "sso"}, {"totp", "email_code", "recovery_code"}

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, 
 from idp.organizations import domains
 from idp.organizations.models import Domain, Membership, MembershipStatus, Organization
 from idp.platform import clock, database
-from idp.platform.database import Prepared
 from idp.platform.errors import Conflict
+from idp.platform.prepared import Prepared
 from idp.users.addresses import lasting
 from idp.users.leaving import STAYS
 from idp.users.models import Address, User

@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.organizations.effective import Context
 from idp.organizations.models import AccountGroup, Organization, Placement, Slug
-from idp.platform import database
+from idp.platform import bulk, database
 from idp.platform.errors import NotFound
 
 
@@ -67,7 +67,7 @@ def of_account(organization_id: str, name: str) -> Scope:
 def of_accounts(organization_id: str, names: Collection[str]) -> list[Scope]:
     """The accounts of this organization with these ids or keys. Raises `NotFound` naming the first that is none."""
     found: dict[str, Scope] = {}
-    for some in database.chunks(sorted(set(names))):
+    for some in bulk.chunks(sorted(set(names))):
         statement = select(Placement.id, Placement.account_id, Placement.key, Placement.livemode).where(
             Placement.organization_id == organization_id,
             Placement.ended_at.is_(None),

@@ -11,7 +11,7 @@ from idp.feed import losses
 from idp.organizations import authority, gains, grants, locking, names
 from idp.organizations.effective import Context
 from idp.organizations.models import Membership, Role, Team, TeamMember
-from idp.platform import clock, database, identifiers
+from idp.platform import bulk, clock, database, identifiers
 from idp.platform.errors import Conflict, NotFound
 
 
@@ -135,13 +135,13 @@ def _put_in(team: Team, member_ids: list[str]) -> None:
         "team_id": team.id,
         "started_at": clock.now(),
     }
-    database.insert_many(
+    bulk.insert_many(
         TeamMember, [edge | {"id": identifiers.edge(), "member_id": member_id} for member_id in member_ids]
     )
 
 
 def _require_members(organization_id: str, member_ids: list[str]) -> None:
-    for some in database.chunks(member_ids):
+    for some in bulk.chunks(member_ids):
         statement = select(Membership.id).where(
             Membership.organization_id == organization_id, Membership.id.in_(some), Membership.ended_at.is_(None)
         )

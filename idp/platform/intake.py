@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 WORKING = 32
-"""Requests that are worked on at once; the database has a connection for each (`database.POOL_SIZE`)."""
+"""Requests that are worked on at once; the database has a connection for each (`connecting.POOL_SIZE`)."""
 
 WAITING = 256
 """Requests that wait for their turn at once; they hold nothing but a thread."""

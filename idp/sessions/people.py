@@ -15,8 +15,8 @@ from idp.audit import trail
 from idp.audit.trail import SYSTEM, Actor
 from idp.feed import losses
 from idp.platform import clock, database
-from idp.platform.database import Prepared
 from idp.platform.errors import NotFound
+from idp.platform.prepared import Prepared
 from idp.platform.settings import settings
 from idp.sessions import browsers
 from idp.sessions.models import Browser, BrowserSession, KnownDevice, SessionProof

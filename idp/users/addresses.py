@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.platform import clock, database, identifiers
+from idp.platform import bulk, clock, database, identifiers
 from idp.platform.errors import Conflict, NotFound
 from idp.users import leaving, names
 from idp.users.locks import lock
@@ -106,7 +106,7 @@ def give_first(given: Sequence[tuple[str, str, bool]], *, by: Actor) -> None:
     instant = clock.now()
     rows = [_first(user_id, names.parse_address(text), verified, instant) for user_id, text, verified in given]
     with database.or_refuse(AddressTaken()):
-        database.insert_many(Address, rows)
+        bulk.insert_many(Address, rows)
     for row in rows:
         state = {"address": row["id"], "verified": row["verified_at"] is not None, "primary": True}
         trail.record("user.address.added", by=by, subject=str(row["user_id"]), after=state, email=str(row["address"]))

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
-from idp.platform import database
+from idp.platform import bulk, database
 from idp.platform.errors import NotFound
 from idp.users.models import User
 
@@ -31,7 +31,7 @@ def hold(user_ids: Collection[str]) -> set[str]:
     Nobody of them is disabled or deleted until the transaction ends.
     """
     found: set[str] = set()
-    for some in database.chunks(sorted(set(user_ids))):
+    for some in bulk.chunks(sorted(set(user_ids))):
         there = select(User.id).where(User.id.in_(some), User.deleted_at.is_(None)).order_by(User.id)
         found |= set(database.session().scalars(there.with_for_update(key_share=True)))
     return found

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from idp.audit import trail
 from idp.audit.trail import Actor
-from idp.platform import clock, database, identifiers
+from idp.platform import bulk, clock, database, identifiers
 from idp.platform.errors import Conflict, Invalid, NotFound
 from idp.users import addresses, claims, names
 from idp.users.claims import Claims, Json
@@ -62,7 +62,7 @@ def create_many(wanted: Sequence[NewUser], *, by: Actor) -> list[str]:
     instant = clock.now()
     _require_new([row["id"] for row in rows])
     with database.or_refuse(UsernameTaken()):
-        database.insert_many(User, [{**row, "created_at": instant} for row in rows])
+        bulk.insert_many(User, [{**row, "created_at": instant} for row in rows])
     for row in rows:
         email = row["username"] if "@" in row["username"] else ""
         told = _told(row["username"], row["claims"])
@@ -176,7 +176,7 @@ def _row(wanted: NewUser) -> dict[str, str]:
 
 
 def _require_new(ids: Sequence[str]) -> None:
-    for some in database.chunks(ids):
+    for some in bulk.chunks(ids):
         known = database.session().scalars(select(User.id).where(User.id.in_(some))).first()
         if known is not None:
             raise Conflict(f"there is a person with the id {known} already")

@@ -5,12 +5,12 @@ from flask import Flask
 from sqlalchemy import text
 
 from idp.audit import trail
-from idp.platform import correlation, database
+from idp.platform import bulk, correlation, database
 from idp.platform.correlation import Origin
 from idp.platform.errors import Conflict, Refusal
 from tests.traces import OPERATOR, entries
 
-MANY = database.CHUNK + 3
+MANY = bulk.CHUNK + 3
 
 
 def _record_many() -> None:

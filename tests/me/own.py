@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from idp.credentials import passwords
 from idp.platform import clock, correlation, database
 from idp.platform.correlation import Origin
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from idp.sessions import browsers, people
 from idp.sessions.proofs import Proof
 from tests import once

@@ -16,7 +16,7 @@ from idp.oauth.errors import InvalidClient, InvalidRequest, OAuthError
 from idp.oauth.views.authentication import authenticate
 from idp.platform import bearer, clock, database
 from idp.platform.calls import Call
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from tests.oauth.calls import basic, posted, raw_basic
 from tests.traces import OPERATOR
 

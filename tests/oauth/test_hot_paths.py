@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from idp.platform.database import Prepared
+from idp.platform.prepared import Prepared
 from tests.login.conftest import made
 from tests.oauth import decisions
 from tests.oauth.actors import Browser, RelyingParty, relying_party

@@ -18,8 +18,8 @@ from idp.organizations.grants import Grantee, Wanted
 from idp.organizations.memberships import NewMember
 from idp.organizations.models import RoleGrant
 from idp.organizations.organizations import OrganizationSettings
-from idp.platform import clock, database
-from idp.platform.database import Prepared
+from idp.platform import bulk, clock, database
+from idp.platform.prepared import Prepared
 from idp.users import users
 from idp.users.users import UserSettings
 from tests.oauth import issuing
@@ -59,7 +59,7 @@ def _somebody(number: int) -> Somebody:
     everywhere = scopes.of_accounts(organization_id, list(ids))
     grantee = Grantee("member", member.id)
     grants.grant_many([Wanted(grantee, "developer", scope) for scope in everywhere], by=OPERATOR)
-    database.analyze(RoleGrant)
+    bulk.analyze(RoleGrant)
     return Somebody(person, organization_id, everywhere[-1].account_id)
 
 

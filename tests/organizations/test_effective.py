@@ -20,7 +20,7 @@ from idp.organizations import (
     teams,
 )
 from idp.organizations.effective import Context, HeldPermission, Holder, effective_roles, held_permissions, past
-from idp.platform import clock, database
+from idp.platform import clock, database, driver
 from idp.platform.settings import settings
 from idp.users import lifecycle, users
 from tests.organizations.actors import (
@@ -84,13 +84,13 @@ def test_an_answer_says_mode_membership_and_how_fresh_it_is(acme: Flask) -> None
 
 
 def test_one_question_is_one_statement(acme: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    driven, drive = list[object](), database._drive
+    driven, drive = list[object](), driver.drive
 
     def counted(connection: Any, act: Any) -> Any:
         driven.append(act)
         return drive(connection, act)
 
-    monkeypatch.setattr(database, "_drive", counted)
+    monkeypatch.setattr(driver, "drive", counted)
     assert effective_roles(holder(DAN), Context(ACME, DE)).roles == {"developer"}
     assert len(driven) == 1
     assert held_permissions(holder(DAN), Context(ACME, DE))

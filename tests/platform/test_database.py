@@ -11,10 +11,11 @@ from flask import Flask
 from sqlalchemy import bindparam, event, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 
-from idp.platform import database, schema
-from idp.platform.database import Prepared, db
+from idp.platform import bulk, database, schema
+from idp.platform.database import db
 from idp.platform.errors import Conflict, Refusal
 from idp.platform.jobs import Job
+from idp.platform.prepared import Prepared
 from tests.outage import outage
 
 
@@ -69,12 +70,12 @@ def test_many_rows_that_another_has_are_refused_like_one_and_the_rest_stays(app:
         "last_error": "",
     }
     with database.writing():
-        database.insert_many(Job, [row, row | {"id": "other"}])
+        bulk.insert_many(Job, [row, row | {"id": "other"}])
         with pytest.raises(Conflict), database.or_refuse(Conflict()):
-            database.insert_many(Job, [row | {"id": "third"}, row])
+            bulk.insert_many(Job, [row | {"id": "third"}, row])
     assert _stored() == 2
     with pytest.raises(IntegrityError) as refused, database.writing():
-        database.insert_many(Job, [row])
+        bulk.insert_many(Job, [row])
     assert "last_error" in str(refused.value)
     assert _stored() == 2
 

@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from idp.platform import database
+from idp.platform import bulk, database
 from idp.platform.errors import Conflict, Invalid
 from idp.users import addresses, users
 from idp.users.users import NewUser, UserSettings
@@ -16,7 +16,7 @@ def make(*wanted: NewUser) -> list[str]:
 
 
 def test_people_are_made_in_order_each_with_their_own_entries(app: Flask) -> None:
-    count = database.CHUNK + 2
+    count = bulk.CHUNK + 2
     ids = make(*(NewUser(UserSettings(f"person{number}"), email=f"p{number}@acme.test") for number in range(count)))
     assert [users.find(one).username for one in (ids[0], ids[-1])] == ["person0", f"person{count - 1}"]
     assert [address.address for address in addresses.of(ids[7])] == ["p7@acme.test"]

@@ -25,7 +25,7 @@ from idp.organizations.models import (
     RoleGrant,
     TeamMember,
 )
-from idp.platform import database
+from idp.platform import bulk
 from idp.platform.database import Model
 from idp.platform.errors import Refusal, Unavailable
 from idp.users.models import Address, User
@@ -92,12 +92,12 @@ def carry_out(
     hands, done = Hands(by, seen), 0
     with trail.together():
         for kind, same in groupby(plan.steps, key=type):
-            grown, analyzed = 0, database.CHUNK
+            grown, analyzed = 0, bulk.CHUNK
             for some in _batches(kind, list(same)):
                 _do(hands, kind, some, file)
                 grown += len(some)
                 if kind in _WRITES and grown >= 2 * analyzed:
-                    database.analyze(*_WRITES[kind])
+                    bulk.analyze(*_WRITES[kind])
                     analyzed = grown
                 told(done + grown, len(plan.steps))
             done += grown

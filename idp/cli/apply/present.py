@@ -19,7 +19,7 @@ from idp.organizations import models, policies
 from idp.organizations.models import BUILT_IN
 from idp.organizations.policies import PolicySettings
 from idp.organizations.roles import Permitted, RoleSettings
-from idp.platform import clock, database
+from idp.platform import bulk, clock, database
 from idp.users import claims
 from idp.users.claims import Json
 from idp.users.models import Address as AddressRow
@@ -476,7 +476,7 @@ def read_clients(ids: Collection[str]) -> dict[str, Client]:
     resting = select(ClientDisablement.client_id).where(ClientDisablement.ended_at.is_(None))
     disabled = {row.client_id for row in _among(resting, ClientDisablement.client_id, ids)}
     found: dict[str, Client] = {}
-    for some in database.chunks(sorted(ids)):
+    for some in bulk.chunks(sorted(ids)):
         live = select(ClientRow).where(ClientRow.id.in_(some), ClientRow.ended_at.is_(None))
         for client in database.session().scalars(live):
             found[client.id] = Client(
@@ -522,5 +522,5 @@ def _live(table: Any, ids: Collection[str]) -> Iterator[Any]:
 
 def _among(statement: Any, column: Any, values: Iterable[str]) -> Iterator[Any]:
     """The rows of `statement` whose `column` is one of `values`."""
-    for some in database.chunks(sorted(values)):
+    for some in bulk.chunks(sorted(values)):
         yield from database.session().execute(statement.where(column.in_(some)))
