@@ -1,10 +1,12 @@
 """The tables of sign-ins that are under way, and of what was offered in them."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform import clock, identifiers
 from idp.platform.database import Model
+
+_UNDER_WAY = text("outcome IS NULL")
 
 
 class Transaction(Model):
@@ -23,6 +25,7 @@ class Transaction(Model):
         CheckConstraint("outcome IN ('done', 'cancelled')", name="outcome"),
         Index("ix_login_transactions_browser_id", "browser_id"),
         Index("ix_login_transactions_expires_at", "expires_at"),
+        Index("ix_login_transactions_user_id", "user_id", sqlite_where=_UNDER_WAY, postgresql_where=_UNDER_WAY),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=identifiers.transaction)

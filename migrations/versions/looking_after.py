@@ -127,6 +127,9 @@ def upgrade() -> None:
             "uq_factors_email", ["user_id"], unique=True, sqlite_where=_ONE_MAILBOX, postgresql_where=_ONE_MAILBOX
         )
 
+    with op.batch_alter_table("login_transactions", schema=None) as batch_op:
+        batch_op.create_index("ix_login_transactions_user_id", ["user_id"], sqlite_where=_OPEN, postgresql_where=_OPEN)
+
     with op.batch_alter_table("passwords", schema=None) as batch_op:
         batch_op.add_column(sa.Column("by_mail", sa.BigInteger(), server_default="0", nullable=False))
 
@@ -148,6 +151,9 @@ def downgrade() -> None:
 
     with op.batch_alter_table("passwords", schema=None) as batch_op:
         batch_op.drop_column("by_mail")
+
+    with op.batch_alter_table("login_transactions", schema=None) as batch_op:
+        batch_op.drop_index("ix_login_transactions_user_id", sqlite_where=_OPEN, postgresql_where=_OPEN)
 
     with op.batch_alter_table("factors", schema=None) as batch_op:
         batch_op.drop_index("uq_factors_email", sqlite_where=_ONE_MAILBOX, postgresql_where=_ONE_MAILBOX)
