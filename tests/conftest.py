@@ -9,9 +9,10 @@ import hypothesis
 import pytest
 from flask import Flask
 
-from tests import databases
+from tests import databases, once
 from tests.databases import Template
 
+once.share()
 hypothesis.settings.register_profile("canopy", hypothesis.settings.default, deadline=None)
 hypothesis.settings.load_profile("canopy")  # two cores may be busy elsewhere: slow is not wrong
 

@@ -18,7 +18,7 @@ from idp.app import create_app
 from idp.platform import schema
 from idp.platform.database import db
 from idp.platform.settings import Settings
-from tests import once, postgresql
+from tests import postgresql
 from tests.postgresql import Server
 
 SECRET_KEY = "Wq3bT0xkYv9mJc5RzN7uHs2LfE8aPd1Gi6oUnXtKyBhVjMwQ"
@@ -54,7 +54,6 @@ def settings_for(url: str) -> Settings:
 def app_on(url: str) -> Flask:
     """A provider under test on the database at `url`."""
     app = create_app(settings_for(url))
-    once.remember(app)
     app.testing = True
     return app
 

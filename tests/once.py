@@ -15,15 +15,8 @@ from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
 from idp.credentials import phc
+from idp.platform import database, pages
 from idp.platform.database import db
-
-
-def remember(app: Flask) -> None:
-    """Let `app` have what others worked out in this process, and leave its own to them."""
-    app.jinja_env.bytecode_cache = _Templates()
-    if "sqlalchemy" in app.extensions:
-        with app.app_context():
-            db.engine._compiled_cache = _Statements(db.engine)
 
 
 class _Templates(BytecodeCache):
@@ -37,6 +30,10 @@ class _Templates(BytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+def _share_templates(app: Flask) -> None:
+    app.jinja_env.bytecode_cache = _Templates()
 
 
 class _Statements(LRUCache[Any, Any]):
@@ -53,6 +50,20 @@ class _Statements(LRUCache[Any, Any]):
 
     def __setitem__(self, key: Any, compiled: Any) -> None:
         self._of_this_kind[key[1:]] = compiled
+
+
+def _share_statements(app: Flask) -> None:
+    with app.app_context():
+        db.engine._compiled_cache = _Statements(db.engine)
+
+
+def _followed_by(init: Callable[..., None], share: Callable[[Flask], None]) -> Callable[..., None]:
+    @wraps(init)
+    def followed(app: Flask, *given: Any) -> None:
+        init(app, *given)
+        share(app)
+
+    return followed
 
 
 # Passwords
@@ -77,9 +88,6 @@ def _unless_known(verify: Callable[..., bool]) -> Callable[..., bool]:
     return verified
 
 
-PasswordHasher.verify = _unless_known(PasswordHasher.verify)
-
-
 # Routes
 
 
@@ -102,6 +110,13 @@ def _once(compiled: Callable[[Rule, bool], Builder]) -> Callable[[Rule, bool], B
     return remembered
 
 
-# Half of what making a provider costs: some 23 ms for each test. Werkzeug has no door for it; without the method,
-# tests end here at once.
-Rule._compile_builder = _once(Rule._compile_builder)
+# All of it
+
+
+def share() -> None:
+    """Let every provider that is made in this process have what others worked out."""
+    database.init = _followed_by(database.init, _share_statements)
+    pages.init = _followed_by(pages.init, _share_templates)
+    PasswordHasher.verify = _unless_known(PasswordHasher.verify)
+    # Half of what making a provider costs. Werkzeug has no door for it; without the method, tests end here at once.
+    Rule._compile_builder = _once(Rule._compile_builder)

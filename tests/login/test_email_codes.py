@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from idp.app import start
-from idp.credentials import email_codes, factors, guesses, held, passwords, recovery_codes
+from idp.credentials import email_codes, factors, guesses, held, passwords, phc, recovery_codes
 from idp.credentials.guesses import FREE_IN_A_ROW
 from idp.login import changing_factors, mailboxes, transactions
 from idp.login.demands import Demand
@@ -19,7 +19,7 @@ from idp.sessions import browsers, levels, people, trusted_devices
 from idp.sessions.people import LiveSession
 from idp.users import addresses, users
 from idp.users.models import Address
-from tests import once, phones
+from tests import phones
 from tests.actors import GOOD, Browser, Page, transaction_in
 from tests.login.conftest import made
 from tests.mailboxes import letters
@@ -79,7 +79,7 @@ def at_code(browser: Browser, path: str = "/login") -> tuple[Page, str]:
 def by_mail(user_id: str) -> None:
     """Let the person's password be one that was set through a mailed link."""
     with database.writing():
-        passwords.store(user_id, once.hashed(GOOD), by=OPERATOR, by_mail=True)
+        passwords.store(user_id, phc.make(GOOD), by=OPERATOR, by_mail=True)
 
 
 def wrong(code: str) -> str:
@@ -292,7 +292,7 @@ def test_whoever_has_nothing_else_is_told_whom_to_ask_and_gets_no_further(
             assert browser.get(f"{step}?txn={transaction_in(page)}").heading == page.heading
     assert (sessions_in(browser), codes_to()) == ([], [])
     with database.writing():
-        passwords.store(olivia, once.hashed(GOOD), by=OPERATOR)
+        passwords.store(olivia, phc.make(GOOD), by=OPERATOR)
     assert browser.sign_in("olivia").heading == "Enter the code"
 
 

@@ -19,7 +19,6 @@ from idp.platform.calls import Answer, Call
 from idp.platform.errors import Conflict, Invalid
 from idp.platform.logging import _Handler
 from idp.platform.settings import Settings
-from tests import once
 from tests.databases import SECRET_KEY
 
 PAGE = {"Accept": "text/html"}
@@ -41,7 +40,6 @@ def site(folder: Path, **given: object) -> Iterator[Site]:
     place = f"sqlite:///{folder}/site.db"
     values = {"issuer": "http://localhost:8000", "database_url": place, "secret_key": (SECRET_KEY,)} | given
     app = create_app(Settings(**values))  # type: ignore[arg-type]
-    once.remember(app)
     found = Site(app, app.test_client())
     _add_doors(found)
     try:
