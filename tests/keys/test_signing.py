@@ -188,10 +188,11 @@ def test_keys_are_read_once_in_two_seconds(
 
 
 def test_keys_are_read_again_when_something_was_taken_away(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monotonic, now = clock.monotonic(), clock.now()
+    _set_clocks(monkeypatch, monotonic, now)
     ensure(ACCESS)
     sign()
-    _set_clocks(monkeypatch, clock.monotonic(), clock.now())
-    sign()
+    _set_clocks(monkeypatch, monotonic + 0.1, now + clock.SECOND // 10)
     reads = counted(monkeypatch)
     with database.writing():
         losses.record("client", client_id="app_1")

@@ -45,7 +45,8 @@ def machine(app: Flask) -> str:
 
 
 def test_a_token_of_ours_is_read(app: Flask) -> None:
-    token = access_tokens.read(access_token(org_id="org_1", sid="ses_1", jti="az_1.abc"))
+    with time_machine.travel(clock.now() / clock.SECOND, tick=False):
+        token = access_tokens.read(access_token(org_id="org_1", sid="ses_1", jti="az_1.abc"))
     assert (token.subject, token.organization_id, token.session_id) == ("app_machine", "org_1", "ses_1")
     assert (token.authorization_id, token.scope) == ("az_1", ("payments",))
     assert token.audiences == ("https://payments.example.com",)
