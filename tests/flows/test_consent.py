@@ -34,10 +34,7 @@ HOME = "https://ledger.example.org"
 EVERYTHING = "openid profile email address phone roles offline_access"
 LOOKS = {
     "wide": Look(),
-    "dark": Look(scheme="dark"),
-    "narrow": Look(width=320),
     "narrow and dark": Look(width=320, scheme="dark"),
-    "right to left": Look(language="ar"),
     "right to left, narrow": Look(width=320, language="ar"),
 }
 SCRIPTS = pytest.mark.parametrize("look", [Look(), Look(scripts=False)], ids=["with scripts", "without scripts"])

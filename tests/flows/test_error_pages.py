@@ -10,10 +10,7 @@ from tests.flows.browsers import Look, Visitor
 
 LOOKS = {
     "wide": Look(),
-    "dark": Look(scheme="dark"),
-    "narrow": Look(width=320),
     "narrow and dark": Look(width=320, scheme="dark"),
-    "right to left": Look(language="ar"),
     "right to left, narrow": Look(width=320, language="ar"),
     "Japanese": Look(width=320, language="ja"),
 }
