@@ -9,12 +9,14 @@ import hypothesis
 import pytest
 from flask import Flask
 
+from idp.platform import connecting
 from tests import databases, once
 from tests.databases import Template
 
 once.share()
 hypothesis.settings.register_profile("canopy", hypothesis.settings.default, deadline=None)
 hypothesis.settings.load_profile("canopy")  # two cores may be busy elsewhere: slow is not wrong
+connecting.CONNECT_WAIT = 20  # the same
 
 
 def pytest_configure() -> None:

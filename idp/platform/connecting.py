@@ -26,6 +26,9 @@ POOL_SIZE = 32
 LOCK_WAIT = 5.0
 """Seconds a writer waits for its turn before the caller is told to come back."""
 
+CONNECT_WAIT = 2
+"""Seconds until PostgreSQL counts as away that does not answer."""
+
 TO_WRITE: Final = {"canopy_writing": True, "postgresql_readonly": False}
 """The options of a connection for a transaction that writes."""
 
@@ -47,7 +50,7 @@ def options(url: str) -> dict[str, Any]:
         return common | {"poolclass": _PoolWithPen, "connect_args": connect}
     return common | {
         "connect_args": {
-            "connect_timeout": 2,
+            "connect_timeout": CONNECT_WAIT,
             "application_name": "canopy",
             "options": f"-c lock_timeout={int(LOCK_WAIT * 1000)} -c timezone=UTC",
         },

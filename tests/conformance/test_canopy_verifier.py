@@ -20,7 +20,7 @@ from idp.organizations.memberships import NewMember
 from idp.organizations.organizations import OrganizationSettings
 from idp.platform import clock, database
 from idp.sessions import people
-from idp_verifier import Clocks, Forbidden, InvalidToken, Superseded, Verifier
+from idp_verifier import Clocks, Forbidden, InvalidToken, Superseded, Verifier, provider
 from idp_verifier import follower as following
 from idp_verifier.introspection import Introspection
 from tests.login.conftest import made
@@ -29,6 +29,12 @@ from tests.oauth.actors import relying_party
 from tests.oauth.issuing import PAYMENTS, PERMISSIONS, api, authorized, issuance_for
 from tests.organizations.actors import ACME, DE, OSLO, account
 from tests.traces import OPERATOR
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider and its verifier share a machine that may be busy elsewhere."""
+    monkeypatch.setattr(provider, "TIMEOUT", 20.0)
 
 
 @pytest.fixture
