@@ -225,8 +225,7 @@ def test_a_node_that_follows_the_feed_refuses_a_withdrawn_key_at_once(node: Node
 
 def test_unknown_kids_do_not_drive_the_database(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     ensure(ACCESS)
-    monotonic = clock.monotonic()
-    monkeypatch.setattr(clock, "monotonic", lambda: monotonic)
+    _set_clocks(monkeypatch, clock.monotonic(), clock.now())
     reads = counted(monkeypatch)
     for number in range(50):
         with pytest.raises(UnknownKey):

@@ -14,6 +14,7 @@ from idp.feed.follower import Follower
 from idp.oauth.errors import InvalidRequest
 from idp.oauth.views.authentication import authenticate_server
 from idp.platform import database
+from tests import clocks
 from tests.oauth.actors import RelyingParty, relying_party
 from tests.oauth.calls import basic, posted
 from tests.oauth.holding import said
@@ -33,8 +34,9 @@ every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=[path for _,
 
 
 @pytest.fixture
-def payments(acme: Flask) -> RelyingParty:
-    """A service that serves an API, beside a provider that follows its feed."""
+def payments(acme: Flask, monkeypatch: pytest.MonkeyPatch) -> RelyingParty:
+    """A service that serves an API, beside a provider that follows its feed and has just read it."""
+    clocks.stopped(monkeypatch)
     following = Follower(acme)
     while following.read():
         pass
